@@ -1,0 +1,95 @@
+//! `plamatio run`: one script, as one job.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, bail};
+use sinks::Extras;
+use stream::{
+    planner::{self, Connectors},
+    runtime::{
+        clock, dead_letters,
+        job::{Job, JobOptions},
+    },
+    sink::Sink,
+};
+
+use crate::{cli::RunArgs, connectors, report, telemetry};
+
+/// Runs a script until its sources end or a signal comes.
+pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    if let Some(address) = args.metrics {
+        telemetry::serve_metrics(address)?;
+    }
+    let text = std::fs::read_to_string(&args.file)
+        .with_context(|| format!("cannot read the script {}", args.file.display()))?;
+    let mut values = BTreeMap::new();
+    for (name, value) in args.set {
+        if values.insert(name.clone(), value).is_some() {
+            bail!("--set {name} is given twice");
+        }
+    }
+    let connectors = connectors::all(Extras::default());
+    let plan = planner::plan(&text, &values, &connectors)
+        .await
+        .with_context(|| format!("in {}", args.file.display()))?;
+    let none = |path: &PathBuf| path.as_os_str() == "none";
+    let state = match args.state {
+        Some(path) if none(&path) => None,
+        Some(path) => Some(path),
+        None if plan.is_bounded() => None,
+        None => {
+            let name = args.file.file_stem().unwrap_or_default();
+            Some(PathBuf::from("plamatio-data/state").join(name))
+        }
+    };
+    let options = JobOptions {
+        state,
+        dead_letters: dead_letter_sink(&connectors, &args.dead_letters).await?,
+        clock: clock::system(),
+        parallelism: args.threads,
+    };
+    let job = Job::start(plan, &connectors, options).await?;
+    let stopper = job.stopper();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        // The first signal drains; a second one ends the process at once.
+        stopper.send_replace(true);
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+    let ledger = job.wait().await?;
+    report::ledger(&ledger, args.summary)
+}
+
+/// A Delta table for what is set aside; `none` for none.
+pub(crate) async fn dead_letter_sink(connectors: &Connectors, path: &str) -> anyhow::Result<Option<Box<dyn Sink>>> {
+    if path == "none" {
+        return Ok(None);
+    }
+    let options = [("connector", "delta"), ("path", path)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let table = dead_letters::table("dead_letters", options);
+    let factory = connectors.sinks.get("delta").context("the delta sink is missing")?;
+    factory.validate(&table)?;
+    Ok(Some(factory.open(&table).await?))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn wait_for_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM is not handled");
+            // A signal that cannot be listened to must not look like one that came.
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => {
+            if let Err(error) = interrupted {
+                tracing::warn!(%error, "Ctrl-C is not handled");
+                std::future::pending::<()>().await;
+            }
+        }
+        _ = terminate.recv() => {}
+    }
+}

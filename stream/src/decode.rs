@@ -1,0 +1,40 @@
+//! From the bytes of records to Arrow columns.
+//!
+//! A [`Decoder`] is given the records of one partition in order and the columns that the plan uses; it builds
+//! one batch per call. A record that cannot be decoded is left out of the batch and reported with its reason,
+//! so that it can be set aside with its bytes; it never affects its neighbours.
+
+pub mod json;
+
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+
+use crate::{error::StreamError, source::RawBatch};
+
+/// Decodes records into batches of a fixed schema.
+pub trait Decoder: Send {
+    /// The schema of the batches.
+    fn schema(&self) -> SchemaRef;
+
+    /// Decodes all records of `raw`.
+    fn decode(&mut self, raw: &RawBatch) -> Result<Decoded, StreamError>;
+}
+
+/// What became of a raw batch.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The good records, in order.
+    pub batch: RecordBatch,
+    /// For each row of `batch`, the index of its record in the raw batch; rises.
+    pub records: Vec<u32>,
+    /// The bad ones.
+    pub rejects: Vec<Reject>,
+}
+
+/// A record that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Its index in the raw batch.
+    pub record: u32,
+    /// Why, in words for the person who looks at the dead letters.
+    pub reason: String,
+}

@@ -1,0 +1,182 @@
+//! The ledger: what became of every record that was read, and of every row that was written.
+//!
+//! For each source, at any checkpoint and at the end:
+//!
+//! ```text
+//! read = on_time + late_accepted + late_dropped + duplicate + dead_letter
+//! ```
+//!
+//! | class | the record … |
+//! |---|---|
+//! | `on_time` | was at or above its partition's watermark when it came |
+//! | `late_accepted` | was below it, but every window over this source still took it |
+//! | `late_dropped` | came too late for at least one window over this source; it is set aside with its bytes (other windows, that were still open, have counted it) |
+//! | `duplicate` | carried a key already seen (`'deduplicate.key'`) |
+//! | `dead_letter` | could not be decoded, or has no event time; it is set aside with its bytes |
+//!
+//! Lateness is judged against the record's own partition, record by record in its order, so the ledger of a
+//! given input is the same for any number of threads and any batch split.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use serde::Serialize;
+
+/// Counters of one source, shared by the threads that read it.
+#[derive(Debug, Default)]
+pub struct SourceCounters {
+    on_time: AtomicU64,
+    late_accepted: AtomicU64,
+    late_dropped: AtomicU64,
+    duplicate: AtomicU64,
+    dead_letter: AtomicU64,
+    read: AtomicU64,
+    bytes: AtomicU64,
+    max_event_time_us: std::sync::atomic::AtomicI64,
+}
+
+/// What one batch adds to a source's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchCounts {
+    /// Records read.
+    pub read: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// At or above the watermark.
+    pub on_time: u64,
+    /// Below it, taken by every window.
+    pub late_accepted: u64,
+    /// Too late for at least one window.
+    pub late_dropped: u64,
+    /// Key already seen.
+    pub duplicate: u64,
+    /// Not decodable.
+    pub dead_letter: u64,
+}
+
+impl SourceCounters {
+    /// Adds a batch.
+    pub fn add(&self, counts: &BatchCounts) {
+        self.read.fetch_add(counts.read, Ordering::Relaxed);
+        self.bytes.fetch_add(counts.bytes, Ordering::Relaxed);
+        self.on_time.fetch_add(counts.on_time, Ordering::Relaxed);
+        self.late_accepted.fetch_add(counts.late_accepted, Ordering::Relaxed);
+        self.late_dropped.fetch_add(counts.late_dropped, Ordering::Relaxed);
+        self.duplicate.fetch_add(counts.duplicate, Ordering::Relaxed);
+        self.dead_letter.fetch_add(counts.dead_letter, Ordering::Relaxed);
+    }
+
+    /// Notes the highest event time seen, in microseconds.
+    pub fn saw_event_time(&self, micros: i64) {
+        self.max_event_time_us.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    /// A reading of the counters. While records flow, the classes may trail `read` by a batch.
+    pub fn snapshot(&self) -> SourceLedger {
+        SourceLedger {
+            read: self.read.load(Ordering::Relaxed),
+            on_time: self.on_time.load(Ordering::Relaxed),
+            late_accepted: self.late_accepted.load(Ordering::Relaxed),
+            late_dropped: self.late_dropped.load(Ordering::Relaxed),
+            duplicate: self.duplicate.load(Ordering::Relaxed),
+            dead_letter: self.dead_letter.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Continues from the counters of a checkpoint.
+    pub fn restore(&self, ledger: &SourceLedger) {
+        self.add(&BatchCounts {
+            read: ledger.read,
+            bytes: ledger.bytes,
+            on_time: ledger.on_time,
+            late_accepted: ledger.late_accepted,
+            late_dropped: ledger.late_dropped,
+            duplicate: ledger.duplicate,
+            dead_letter: ledger.dead_letter,
+        });
+    }
+}
+
+/// Rows written to one sink.
+#[derive(Debug, Default)]
+pub struct SinkCounters {
+    provisional: AtomicU64,
+    finals: AtomicU64,
+}
+
+impl SinkCounters {
+    /// Adds rows handed to the sink.
+    pub fn add(&self, rows: u64, is_final: bool) {
+        let counter = if is_final { &self.finals } else { &self.provisional };
+        counter.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// A reading of the counters.
+    pub fn snapshot(&self) -> SinkLedger {
+        SinkLedger {
+            provisional: self.provisional.load(Ordering::Relaxed),
+            finals: self.finals.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Continues from the counters of a checkpoint.
+    pub fn restore(&self, ledger: &SinkLedger) {
+        self.add(ledger.provisional, false);
+        self.add(ledger.finals, true);
+    }
+}
+
+/// A source's classes, as counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct SourceLedger {
+    /// Records read.
+    pub read: u64,
+    /// See the [module](self).
+    pub on_time: u64,
+    /// See the [module](self).
+    pub late_accepted: u64,
+    /// See the [module](self).
+    pub late_dropped: u64,
+    /// See the [module](self).
+    pub duplicate: u64,
+    /// See the [module](self).
+    pub dead_letter: u64,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+impl SourceLedger {
+    /// Whether every record read is in exactly one class.
+    pub fn is_balanced(&self) -> bool {
+        self.read == self.on_time + self.late_accepted + self.late_dropped + self.duplicate + self.dead_letter
+    }
+}
+
+/// A sink's rows, as counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct SinkLedger {
+    /// Provisional rows written.
+    pub provisional: u64,
+    /// Final rows written.
+    #[serde(rename = "final")]
+    pub finals: u64,
+}
+
+/// The whole job's ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Ledger {
+    /// By source table.
+    pub sources: BTreeMap<String, SourceLedger>,
+    /// By sink table.
+    pub sinks: BTreeMap<String, SinkLedger>,
+}
+
+impl Ledger {
+    /// Whether every source is balanced.
+    pub fn is_balanced(&self) -> bool {
+        self.sources.values().all(SourceLedger::is_balanced)
+    }
+}

@@ -1,0 +1,147 @@
+//! The streaming operators and what flows between them.
+//!
+//! An operator is fed rows and watermarks and writes rows and watermarks; it reads no clock, no environment
+//! and no global. It runs on one thread at a time and is called in this order:
+//!
+//! ```text
+//! restore? (process | partial | watermark | emit | snapshot)*
+//! ```
+//!
+//! - [`Operator::process`] takes rows. *Final* rows are stated once and never change. *Provisional* rows are a
+//!   picture of what would be written if the stream ended now: all rows of every window that they touch.
+//! - [`Operator::partial`] takes partial aggregates that compute threads made ([`window_aggregate`] only).
+//! - [`Operator::watermark`] promises what rows can still come, and must pass a promise on. Windows close here.
+//! - [`Operator::emit`] asks for provisional rows: after the operators upstream have been asked.
+//! - [`Operator::snapshot`] gives the state as Arrow batches, [`Operator::restore`] takes it into a new operator.
+//!
+//! | operator | state |
+//! |---|---|
+//! | [`step`]: filter, projection | none |
+//! | [`window_aggregate`]: tumbling, hopping and session windows | panes or sessions that are open |
+//! | [`rank`]: `ROW_NUMBER` within a window | the rows of the window that is closing |
+
+pub mod aggregate;
+pub mod hop;
+pub mod rank;
+pub mod session;
+pub mod step;
+pub mod window_aggregate;
+
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+
+use crate::{error::StreamError, time::Watermark};
+
+/// Rows on their way.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// The rows.
+    pub batch: RecordBatch,
+    /// Whether they are stated once and for all.
+    pub is_final: bool,
+}
+
+/// What is promised about the rows to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Marks {
+    /// No row to come has an event time (or, behind a window aggregate, a window end) below this.
+    pub watermark: Watermark,
+    /// No row to come has a window start below this. Equal to `watermark` before the first window.
+    pub window_starts: Watermark,
+}
+
+impl Marks {
+    /// Nothing is promised.
+    pub const START: Marks = Marks { watermark: Watermark::START, window_starts: Watermark::START };
+
+    /// The marks of a source.
+    pub const fn source(watermark: Watermark) -> Self {
+        Marks { watermark, window_starts: watermark }
+    }
+
+    /// The weaker of two promises, field by field.
+    #[must_use]
+    pub fn min(self, other: Marks) -> Marks {
+        Marks {
+            watermark: self.watermark.min(other.watermark),
+            window_starts: self.window_starts.min(other.window_starts),
+        }
+    }
+
+    /// Raises each field to `other`'s where that is higher. Returns whether any rose.
+    pub fn advance(&mut self, other: Marks) -> bool {
+        let rose = self.watermark.advance(other.watermark);
+        self.window_starts.advance(other.window_starts) || rose
+    }
+}
+
+/// What an operator writes.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Rows, in order; before the marks.
+    pub rows: Vec<Rows>,
+    /// The promise after these rows, if it changed.
+    pub marks: Option<Marks>,
+}
+
+impl Output {
+    /// Writes rows, unless there are none.
+    pub fn push(&mut self, batch: RecordBatch, is_final: bool) {
+        if batch.num_rows() > 0 {
+            self.rows.push(Rows { batch, is_final });
+        }
+    }
+}
+
+/// Partial aggregates of one compute thread, taken out of it.
+#[derive(Debug)]
+pub struct Partial {
+    /// Pane start for fixed windows; not used for sessions.
+    pub pane_us: i64,
+    /// Keys and aggregate states, see [`aggregate::Aggregation::state_schema`]; for sessions with their start
+    /// and last row in front.
+    pub states: RecordBatch,
+    /// How many rows went into it.
+    pub rows: u64,
+}
+
+/// State of an operator, as it goes into a checkpoint.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Arrow batches; what they mean is the operator's.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// A streaming operator; the [module](self) has the contract.
+pub trait Operator: Send {
+    /// The schema of the rows it writes.
+    fn schema(&self) -> SchemaRef;
+
+    /// Takes rows.
+    fn process(&mut self, rows: Rows, output: &mut Output) -> Result<(), StreamError>;
+
+    /// Takes partial aggregates; answers how many of their rows came too late.
+    fn partial(&mut self, partial: Partial) -> Result<u64, StreamError> {
+        let _ = partial;
+        Err(StreamError::internal("an operator without partial state was given some"))
+    }
+
+    /// Takes a promise and passes it on.
+    fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError>;
+
+    /// Writes provisional rows for what changed.
+    fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
+        let _ = output;
+        Ok(())
+    }
+
+    /// The state.
+    fn snapshot(&mut self) -> Result<Snapshot, StreamError> {
+        Ok(Snapshot::default())
+    }
+
+    /// Takes the state of an operator of the same plan.
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), StreamError> {
+        let _ = snapshot;
+        Ok(())
+    }
+}

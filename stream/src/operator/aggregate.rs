@@ -1,0 +1,300 @@
+//! Grouped aggregation over DataFusion's accumulators, in the two phases that windows need.
+//!
+//! An [`Aggregation`] says what is computed; a [`GroupTable`] computes it for some rows. At rest, state is
+//! always an Arrow batch (keys, then the aggregates' state columns): it can be kept, merged, sent and written
+//! to a checkpoint without any accumulator knowing. Live accumulators exist only while rows or states go in.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, BooleanArray, UInt32Array},
+    compute::take,
+    datatypes::{Field, FieldRef, Schema, SchemaRef},
+    record_batch::{RecordBatch, RecordBatchOptions},
+};
+use datafusion::{
+    common::cast::as_boolean_array,
+    logical_expr::{EmitTo, GroupsAccumulator},
+    physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr, aggregate::AggregateFunctionExpr},
+    physical_plan::aggregates::{group_values::{GroupValues, new_group_values}, order::GroupOrdering},
+};
+
+use crate::error::StreamError;
+
+/// What to compute: group keys and aggregates.
+#[derive(Clone, Debug)]
+pub struct Aggregation {
+    keys: Vec<Arc<dyn PhysicalExpr>>,
+    key_schema: SchemaRef,
+    aggregates: Vec<Aggregate>,
+    state_schema: SchemaRef,
+}
+
+#[derive(Clone, Debug)]
+struct Aggregate {
+    function: Arc<AggregateFunctionExpr>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    state_columns: usize,
+}
+
+/// Keys, arguments and filters of a batch, evaluated once.
+#[derive(Debug)]
+pub struct Inputs {
+    keys: Vec<ArrayRef>,
+    arguments: Vec<Vec<ArrayRef>>,
+    filters: Vec<Option<BooleanArray>>,
+    rows: usize,
+}
+
+impl Aggregation {
+    /// An aggregation by `keys` of `aggregates`, each with its `FILTER (WHERE …)`.
+    pub fn new(
+        keys: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+        aggregates: Vec<(Arc<AggregateFunctionExpr>, Option<Arc<dyn PhysicalExpr>>)>,
+    ) -> Result<Self, StreamError> {
+        let mut fields: Vec<FieldRef> = Vec::new();
+        for (index, (_, field)) in keys.iter().enumerate() {
+            fields.push(Arc::new(Field::new(format!("key_{index}"), field.data_type().clone(), true)));
+        }
+        let key_schema = Arc::new(Schema::new(fields.clone()));
+        let mut all = Vec::new();
+        for (index, (function, filter)) in aggregates.into_iter().enumerate() {
+            let states = function.state_fields()?;
+            for (part, state) in states.iter().enumerate() {
+                fields.push(Arc::new(Field::new(format!("state_{index}_{part}"), state.data_type().clone(), true)));
+            }
+            all.push(Aggregate { function, filter, state_columns: states.len() });
+        }
+        let keys = keys.into_iter().map(|(expr, _)| expr).collect();
+        Ok(Aggregation { keys, key_schema, aggregates: all, state_schema: Arc::new(Schema::new(fields)) })
+    }
+
+    /// Keys, then state columns.
+    pub fn state_schema(&self) -> &SchemaRef {
+        &self.state_schema
+    }
+
+    /// The keys alone.
+    pub fn key_schema(&self) -> &SchemaRef {
+        &self.key_schema
+    }
+
+    /// Evaluates the expressions over a batch.
+    pub fn inputs(&self, batch: &RecordBatch) -> Result<Inputs, StreamError> {
+        let rows = batch.num_rows();
+        let evaluate = |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(batch)?.into_array(rows);
+        let keys = self.keys.iter().map(evaluate).collect::<Result<_, _>>()?;
+        let mut arguments = Vec::with_capacity(self.aggregates.len());
+        let mut filters = Vec::with_capacity(self.aggregates.len());
+        for aggregate in &self.aggregates {
+            arguments.push(aggregate.function.expressions().iter().map(evaluate).collect::<Result<_, _>>()?);
+            filters.push(match &aggregate.filter {
+                None => None,
+                Some(filter) => Some(as_boolean_array(&evaluate(filter)?)?.clone()),
+            });
+        }
+        Ok(Inputs { keys, arguments, filters, rows })
+    }
+
+    /// An empty table.
+    pub fn table(&self) -> Result<GroupTable, StreamError> {
+        Ok(GroupTable { groups: self.groups()?, accumulators: self.accumulators()?, indices: Vec::new() })
+    }
+
+    /// Key to group number; `None` where there is no key and so one group.
+    pub fn groups(&self) -> Result<Option<Box<dyn GroupValues>>, StreamError> {
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(new_group_values(Arc::clone(&self.key_schema), &GroupOrdering::None)?))
+    }
+
+    /// Fresh accumulators, one an aggregate.
+    pub fn accumulators(&self) -> Result<Accumulators, StreamError> {
+        let create = |aggregate: &Aggregate| -> Result<Box<dyn GroupsAccumulator>, StreamError> {
+            if aggregate.function.groups_accumulator_supported() {
+                return Ok(aggregate.function.create_groups_accumulator()?);
+            }
+            let function = Arc::clone(&aggregate.function);
+            Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+        };
+        let all = self.aggregates.iter().map(create).collect::<Result<_, _>>()?;
+        Ok(Accumulators { all, state_columns: self.aggregates.iter().map(|a| a.state_columns).collect() })
+    }
+
+    /// A batch of states from key columns and state columns.
+    pub fn state_batch(&self, mut keys: Vec<ArrayRef>, states: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, StreamError> {
+        keys.extend(states);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.state_schema), keys, &options)?)
+    }
+
+    /// Merges batches of states into one, a row a key.
+    pub fn combine<'a>(&self, batches: impl IntoIterator<Item = &'a RecordBatch>) -> Result<RecordBatch, StreamError> {
+        let mut table = self.table()?;
+        for batch in batches {
+            table.merge(self, batch)?;
+        }
+        table.take_states(self)
+    }
+
+    /// Merges batches of states and evaluates: key columns, aggregate columns, number of rows.
+    pub fn evaluate<'a>(
+        &self,
+        batches: impl IntoIterator<Item = &'a RecordBatch>,
+    ) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>, usize), StreamError> {
+        let mut table = self.table()?;
+        for batch in batches {
+            table.merge(self, batch)?;
+        }
+        let rows = table.len();
+        let keys = table.take_keys()?;
+        Ok((keys, table.accumulators.evaluate()?, rows))
+    }
+}
+
+impl Inputs {
+    /// The rows at `indices`.
+    pub fn take(&self, indices: &UInt32Array) -> Result<Inputs, StreamError> {
+        let take_array = |array: &ArrayRef| take(array, indices, None);
+        let mut filters = Vec::with_capacity(self.filters.len());
+        for filter in &self.filters {
+            filters.push(match filter {
+                None => None,
+                Some(filter) => Some(as_boolean_array(&take(filter, indices, None)?)?.clone()),
+            });
+        }
+        let mut arguments = Vec::with_capacity(self.arguments.len());
+        for arrays in &self.arguments {
+            arguments.push(arrays.iter().map(take_array).collect::<Result<_, _>>()?);
+        }
+        Ok(Inputs {
+            keys: self.keys.iter().map(take_array).collect::<Result<_, _>>()?,
+            arguments,
+            filters,
+            rows: indices.len(),
+        })
+    }
+
+    /// The key columns.
+    pub fn keys(&self) -> &[ArrayRef] {
+        &self.keys
+    }
+}
+
+/// The accumulators of some groups.
+pub struct Accumulators {
+    all: Vec<Box<dyn GroupsAccumulator>>,
+    state_columns: Vec<usize>,
+}
+
+impl Accumulators {
+    /// Adds rows: row `i` goes to group `groups[i]`.
+    pub fn update(&mut self, inputs: &Inputs, groups: &[usize], total: usize) -> Result<(), StreamError> {
+        for ((accumulator, arguments), filter) in self.all.iter_mut().zip(&inputs.arguments).zip(&inputs.filters) {
+            accumulator.update_batch(arguments, groups, filter.as_ref(), total)?;
+        }
+        Ok(())
+    }
+
+    /// Adds states: the columns of [`Aggregation::state_schema`] without the keys.
+    pub fn merge(&mut self, states: &[ArrayRef], groups: &[usize], total: usize) -> Result<(), StreamError> {
+        let mut states = states;
+        for (accumulator, columns) in self.all.iter_mut().zip(&self.state_columns) {
+            let (own, rest) = states.split_at(*columns);
+            accumulator.merge_batch(own, groups, total)?;
+            states = rest;
+        }
+        Ok(())
+    }
+
+    /// The states of all groups; the accumulators start anew.
+    pub fn take_states(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
+        let mut columns = Vec::new();
+        for accumulator in &mut self.all {
+            columns.extend(accumulator.state(EmitTo::All)?);
+        }
+        Ok(columns)
+    }
+
+    /// The values of all groups; the accumulators start anew.
+    pub fn evaluate(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
+        Ok(self.all.iter_mut().map(|accumulator| accumulator.evaluate(EmitTo::All)).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Groups and their accumulators.
+pub struct GroupTable {
+    groups: Option<Box<dyn GroupValues>>,
+    accumulators: Accumulators,
+    indices: Vec<usize>,
+}
+
+impl GroupTable {
+    /// Number of groups. Without keys there is one, as soon as there is a row.
+    pub fn len(&self) -> usize {
+        match &self.groups {
+            Some(groups) => groups.len(),
+            None => usize::from(!self.indices.is_empty()),
+        }
+    }
+
+    /// Whether no row went in.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn intern(&mut self, keys: &[ArrayRef], rows: usize) -> Result<usize, StreamError> {
+        match &mut self.groups {
+            Some(groups) => {
+                groups.intern(keys, &mut self.indices)?;
+                Ok(groups.len())
+            }
+            None => {
+                if rows > 0 {
+                    self.indices.clear();
+                    self.indices.resize(rows, 0);
+                }
+                Ok(1)
+            }
+        }
+    }
+
+    /// Adds rows.
+    pub fn update(&mut self, inputs: &Inputs) -> Result<(), StreamError> {
+        if inputs.rows == 0 {
+            return Ok(());
+        }
+        let total = self.intern(&inputs.keys, inputs.rows)?;
+        self.accumulators.update(inputs, &self.indices, total)
+    }
+
+    /// Adds a batch of states.
+    pub fn merge(&mut self, aggregation: &Aggregation, batch: &RecordBatch) -> Result<(), StreamError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let (keys, states) = batch.columns().split_at(aggregation.keys.len());
+        let total = self.intern(keys, batch.num_rows())?;
+        self.accumulators.merge(states, &self.indices, total)
+    }
+
+    fn take_keys(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
+        match &mut self.groups {
+            Some(groups) => Ok(groups.emit(EmitTo::All)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// All groups as a batch of states; the table is empty afterwards.
+    pub fn take_states(&mut self, aggregation: &Aggregation) -> Result<RecordBatch, StreamError> {
+        let rows = self.len();
+        if rows == 0 {
+            return Ok(RecordBatch::new_empty(Arc::clone(&aggregation.state_schema)));
+        }
+        let keys = self.take_keys()?;
+        let states = self.accumulators.take_states()?;
+        self.indices.clear();
+        aggregation.state_batch(keys, states, rows)
+    }
+}

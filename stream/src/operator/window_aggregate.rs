@@ -1,0 +1,422 @@
+//! Windowed aggregation: `GROUP BY` a window and keys.
+//!
+//! - **Input**: rows with an event time. Before the first window they stay on the compute threads
+//!   ([`WindowPartial`]) and only partial aggregates come here; behind another window they come as rows.
+//! - **Output**: one row a window and key, in the schema of the plan's aggregate.
+//! - **When**: final rows when the watermark passes a window's end plus the allowed lateness, all windows that
+//!   close at once in one batch, ordered by end; provisional rows when asked ([`Operator::emit`]), for the
+//!   windows that changed.
+//! - **Late rows**: refused by [`WindowSpec::accepts_from`]; counted where they are refused.
+//! - **State**: see [`hop`](super::hop) and [`session`](super::session).
+//!
+//! Provisional rows of an upstream window are counted on top of the final ones, for one emission only
+//! (`overlay`): they are a picture of the open windows upstream, so together the two are what would be written
+//! if the stream ended now.
+//!
+//! ```text
+//! tumble 10, SUM(v)
+//! rows (time, v):   (1, 5) (4, 2)          emit:  [0, 10) 7 provisional
+//!                   (12, 1)  watermark 10         [0, 10) 7 final
+//! ```
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, StructArray, TimestampMicrosecondArray},
+    compute::{concat_batches, filter_record_batch},
+    datatypes::{DataType, Int64Type, SchemaRef},
+    record_batch::{RecordBatch, RecordBatchOptions},
+};
+use datafusion::physical_expr::PhysicalExpr;
+
+use super::{
+    Marks, Operator, Output, Partial, Rows, Snapshot,
+    aggregate::Aggregation,
+    hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
+    session::{Fragments, SessionRows, Sessions},
+};
+use crate::{
+    error::StreamError,
+    time::Watermark,
+    window::WindowSpec,
+};
+
+/// Flink's `window_time` is the last millisecond of the window.
+pub const WINDOW_TIME_US: i64 = 1_000;
+
+/// What a time column is measured by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum TimeKind {
+    /// The source's event time, or an upstream window's end.
+    Event,
+    /// An upstream window's start.
+    WindowStart,
+    /// An upstream window's last millisecond.
+    WindowTime,
+}
+
+impl TimeKind {
+    /// The watermark of such a column.
+    pub fn watermark(self, marks: Marks) -> Watermark {
+        match self {
+            TimeKind::Event => marks.watermark,
+            TimeKind::WindowStart => marks.window_starts,
+            TimeKind::WindowTime => marks.watermark.delayed_by(WINDOW_TIME_US),
+        }
+    }
+}
+
+/// A column in front of the aggregates.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum GroupColumn {
+    /// Start of the window.
+    WindowStart,
+    /// End of the window, exclusive.
+    WindowEnd,
+    /// Last millisecond of the window.
+    WindowTime,
+    /// `(start, end)` as a struct.
+    Window,
+    /// The group key of this number.
+    Key(usize),
+}
+
+/// A windowed aggregation, planned.
+#[derive(Clone, Debug)]
+pub struct WindowAggregateSpec {
+    /// The window.
+    pub window: WindowSpec,
+    /// How long windows take rows after the watermark passed their end.
+    pub lateness_us: i64,
+    /// The event time of a row; never NULL.
+    pub time: Arc<dyn PhysicalExpr>,
+    /// What that time is measured by.
+    pub time_kind: TimeKind,
+    /// Keys and aggregates.
+    pub aggregation: Aggregation,
+    /// The columns in front of the aggregates, in output order.
+    pub group_columns: Vec<GroupColumn>,
+    /// The output schema.
+    pub schema: SchemaRef,
+    /// Provisional rows must hold every open window, since an operator downstream counts them anew each time.
+    pub emit_all: bool,
+}
+
+enum Stage {
+    Panes(PanePartials),
+    Fragments(Box<Fragments>),
+}
+
+/// The first phase: rows to partial aggregates.
+pub struct WindowPartial {
+    spec: Arc<WindowAggregateSpec>,
+    stage: Stage,
+}
+
+impl WindowPartial {
+    /// No rows yet.
+    pub fn new(spec: Arc<WindowAggregateSpec>) -> Result<Self, StreamError> {
+        let stage = match spec.window {
+            WindowSpec::Hop { slide_us, .. } => Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us)),
+            WindowSpec::Session { gap_us } => {
+                Stage::Fragments(Box::new(Fragments::new(spec.aggregation.clone(), gap_us)?))
+            }
+        };
+        Ok(WindowPartial { spec, stage })
+    }
+
+    /// Counts rows. With `late_at`, rows that came when the watermark stood there: those that every window has
+    /// closed for are left out. Answers how many were.
+    pub fn update(&mut self, batch: &RecordBatch, late_at: Option<Watermark>) -> Result<u64, StreamError> {
+        let times = self.spec.time.evaluate(batch)?.into_array(batch.num_rows())?;
+        let times = event_times(&times)?;
+        if times.null_count() > 0 {
+            return Err(StreamError::internal("a row without event time reached a window"));
+        }
+        let Some(late_at) = late_at else {
+            self.add(batch, times)?;
+            return Ok(0);
+        };
+        let from = self.spec.window.accepts_from(late_at, self.spec.lateness_us).micros();
+        if times.values().iter().all(|time| *time >= from) {
+            self.add(batch, times)?;
+            return Ok(0);
+        }
+        let accepted: BooleanArray = times.values().iter().map(|time| Some(*time >= from)).collect();
+        let kept = filter_record_batch(batch, &accepted)?;
+        if kept.num_rows() > 0 {
+            let times = self.spec.time.evaluate(&kept)?.into_array(kept.num_rows())?;
+            self.add(&kept, event_times(&times)?)?;
+        }
+        Ok(u64::try_from(batch.num_rows() - kept.num_rows()).unwrap_or(u64::MAX))
+    }
+
+    fn add(&mut self, batch: &RecordBatch, times: &TimestampMicrosecondArray) -> Result<(), StreamError> {
+        match &mut self.stage {
+            Stage::Panes(panes) => panes.update(batch, times),
+            Stage::Fragments(fragments) => fragments.update(batch, times),
+        }
+    }
+
+    /// Takes the partial aggregates out.
+    pub fn take(&mut self) -> Result<Vec<Partial>, StreamError> {
+        match &mut self.stage {
+            Stage::Panes(panes) => panes.take(),
+            Stage::Fragments(fragments) => fragments.take(),
+        }
+    }
+}
+
+enum State {
+    Panes(Panes),
+    Sessions(Box<Sessions>),
+}
+
+/// The second phase: partial aggregates to windows.
+pub struct WindowAggregate {
+    // What it computes.
+    spec: Arc<WindowAggregateSpec>,
+    // What it holds.
+    direct: WindowPartial,
+    overlay: WindowPartial,
+    overlaid: bool,
+    state: State,
+    watermark: Watermark,
+    late_rows: u64,
+    /// The provisional rows last written for a window, by its end, where windows are counted anew each time.
+    written: BTreeMap<i64, RecordBatch>,
+}
+
+impl WindowAggregate {
+    /// No windows yet.
+    pub fn new(spec: Arc<WindowAggregateSpec>) -> Result<Self, StreamError> {
+        let state = match spec.window {
+            WindowSpec::Hop { slide_us, size_us } => {
+                State::Panes(Panes::new(spec.aggregation.clone(), slide_us, size_us))
+            }
+            WindowSpec::Session { gap_us } => {
+                State::Sessions(Box::new(Sessions::new(spec.aggregation.clone(), gap_us)?))
+            }
+        };
+        Ok(WindowAggregate {
+            direct: WindowPartial::new(Arc::clone(&spec))?,
+            overlay: WindowPartial::new(Arc::clone(&spec))?,
+            overlaid: false,
+            spec,
+            state,
+            watermark: Watermark::START,
+            late_rows: 0,
+            written: BTreeMap::new(),
+        })
+    }
+
+    fn merge(&mut self, partial: Partial) -> Result<u64, StreamError> {
+        match &mut self.state {
+            State::Panes(panes) => {
+                let taken = panes.merge(partial.pane_us, partial.states)?;
+                Ok(if taken { 0 } else { partial.rows })
+            }
+            State::Sessions(sessions) => {
+                sessions.merge(partial.states)?;
+                Ok(0)
+            }
+        }
+    }
+
+    fn merge_direct(&mut self) -> Result<(), StreamError> {
+        for partial in self.direct.take()? {
+            self.late_rows += self.merge(partial)?;
+        }
+        Ok(())
+    }
+
+    /// Rows of fixed windows in the output schema.
+    fn window_batch(&self, window: WindowRows) -> Result<RecordBatch, StreamError> {
+        let (end_us, keys, values, rows) = window;
+        let size_us = match self.spec.window {
+            WindowSpec::Hop { size_us, .. } => size_us,
+            WindowSpec::Session { gap_us } => gap_us,
+        };
+        let spans = vec![(end_us.saturating_sub(size_us), end_us); rows];
+        self.output_batch(&spans, keys, values)
+    }
+
+    fn session_batch(&self, rows: SessionRows) -> Result<RecordBatch, StreamError> {
+        let WindowSpec::Session { gap_us } = self.spec.window else {
+            return Err(StreamError::internal("session rows of a fixed window"));
+        };
+        let spans: Vec<(i64, i64)> =
+            rows.spans.iter().map(|(first, last)| (*first, last.saturating_add(gap_us))).collect();
+        self.output_batch(&spans, rows.keys, rows.values)
+    }
+
+    /// Window columns, keys and aggregates in the order of the schema; `spans` has `[start, end)` of each row.
+    fn output_batch(&self, spans: &[(i64, i64)], keys: Vec<ArrayRef>, values: Vec<ArrayRef>) -> Result<RecordBatch, StreamError> {
+        let times = |of: fn(&(i64, i64)) -> i64| -> ArrayRef {
+            Arc::new(TimestampMicrosecondArray::from_iter_values(spans.iter().map(of)).with_timezone("UTC"))
+        };
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.spec.schema.fields().len());
+        for (column, field) in self.spec.group_columns.iter().zip(self.spec.schema.fields()) {
+            columns.push(match column {
+                GroupColumn::WindowStart => times(|span| span.0),
+                GroupColumn::WindowEnd => times(|span| span.1),
+                GroupColumn::WindowTime => times(|span| span.1 - WINDOW_TIME_US),
+                GroupColumn::Window => match field.data_type() {
+                    DataType::Struct(fields) => Arc::new(StructArray::try_new(
+                        fields.clone(),
+                        vec![times(|span| span.0), times(|span| span.1)],
+                        None,
+                    )?),
+                    other => return Err(StreamError::internal(format!("a window column of type {other}"))),
+                },
+                GroupColumn::Key(key) => Arc::clone(
+                    keys.get(*key).ok_or_else(|| StreamError::internal("a window lacks a group key"))?,
+                ),
+            });
+        }
+        columns.extend(values);
+        let options = RecordBatchOptions::new().with_row_count(Some(spans.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.spec.schema), columns, &options)?)
+    }
+
+    /// Writes windows in one batch.
+    fn write(&self, windows: Vec<RecordBatch>, is_final: bool, output: &mut Output) -> Result<(), StreamError> {
+        if !windows.is_empty() {
+            output.push(concat_batches(&self.spec.schema, &windows)?, is_final);
+        }
+        Ok(())
+    }
+
+    /// The partial aggregates of the overlay, by pane.
+    fn take_overlay(&mut self) -> Result<BTreeMap<i64, Vec<RecordBatch>>, StreamError> {
+        let mut by_pane: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
+        for partial in self.overlay.take()? {
+            by_pane.entry(partial.pane_us).or_default().push(partial.states);
+        }
+        Ok(by_pane)
+    }
+}
+
+impl Operator for WindowAggregate {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.spec.schema)
+    }
+
+    fn process(&mut self, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
+        if rows.is_final {
+            // Only rows that an upstream window accepted late can be below the watermark here.
+            self.late_rows += self.direct.update(&rows.batch, Some(self.watermark))?;
+            return self.merge_direct();
+        }
+        self.overlaid = true;
+        self.overlay.update(&rows.batch, Some(self.watermark)).map(|_| ())
+    }
+
+    fn partial(&mut self, partial: Partial) -> Result<u64, StreamError> {
+        self.merge(partial)
+    }
+
+    fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
+        self.watermark.advance(self.spec.time_kind.watermark(marks));
+        let (watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
+        let Some(limit_us) = closing_limit(watermark, lateness_us) else { return Ok(()) };
+        let window = self.spec.window;
+        let earliest_open = match &mut self.state {
+            State::Panes(panes) => {
+                let closed = panes.close(limit_us)?;
+                let batches = closed.into_iter().map(|w| self.window_batch(w)).collect::<Result<Vec<_>, _>>()?;
+                self.written.retain(|end, _| *end > limit_us);
+                self.write(batches, true, output)?;
+                None
+            }
+            State::Sessions(sessions) => {
+                let closed = sessions.close(|end_us| window.is_closed(end_us, watermark, lateness_us))?;
+                let earliest = sessions.earliest_start();
+                let batch = self.session_batch(closed)?;
+                output.push(batch, true);
+                earliest
+            }
+        };
+        output.marks = Some(Marks {
+            watermark: watermark.delayed_by(lateness_us),
+            window_starts: window.starts_from(watermark, lateness_us, earliest_open),
+        });
+        Ok(())
+    }
+
+    fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
+        let overlay = self.take_overlay()?;
+        let overlaid = std::mem::take(&mut self.overlaid);
+        match &mut self.state {
+            State::Panes(panes) => {
+                let mut batches = Vec::new();
+                for window in panes.provisional(&overlay)? {
+                    let end_us = window.0;
+                    let batch = self.window_batch(window)?;
+                    // Counted anew, most windows are as they were; only those that moved are written.
+                    if overlaid {
+                        if self.written.get(&end_us) == Some(&batch) {
+                            continue;
+                        }
+                        self.written.insert(end_us, batch.clone());
+                    }
+                    batches.push(batch);
+                }
+                self.write(batches, false, output)
+            }
+            State::Sessions(sessions) => {
+                if overlaid {
+                    return Err(StreamError::internal("provisional rows reached a session window"));
+                }
+                let rows = sessions.provisional(self.spec.emit_all)?;
+                let batch = self.session_batch(rows)?;
+                output.push(batch, false);
+                Ok(())
+            }
+        }
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, StreamError> {
+        let batches = match &mut self.state {
+            State::Sessions(sessions) => vec![sessions.snapshot()?],
+            State::Panes(panes) => {
+                let mut batches = Vec::new();
+                for (pane_us, states) in panes.snapshot()? {
+                    batches.push(with_pane(pane_us, &states)?);
+                }
+                batches
+            }
+        };
+        Ok(Snapshot { batches })
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), StreamError> {
+        for batch in snapshot.batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+            match &mut self.state {
+                State::Sessions(sessions) => sessions.merge(batch)?,
+                State::Panes(panes) => {
+                    let (pane_us, states) = without_pane(&batch)?;
+                    panes.merge(pane_us, states)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A state batch with its pane's start as first column, for a checkpoint.
+fn with_pane(pane_us: i64, states: &RecordBatch) -> Result<RecordBatch, StreamError> {
+    let mut fields = vec![Arc::new(arrow::datatypes::Field::new("pane_us", DataType::Int64, false))];
+    fields.extend(states.schema().fields().iter().cloned());
+    let pane = arrow::array::Int64Array::from_value(pane_us, states.num_rows());
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(pane)];
+    columns.extend(states.columns().iter().cloned());
+    Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
+}
+
+fn without_pane(batch: &RecordBatch) -> Result<(i64, RecordBatch), StreamError> {
+    let pane = batch.column(0).as_primitive_opt::<Int64Type>();
+    let pane_us = pane.ok_or_else(|| StreamError::internal("a checkpoint's pane has no start"))?.value(0);
+    let columns: Vec<usize> = (1..batch.num_columns()).collect();
+    Ok((pane_us, batch.project(&columns)?))
+}

@@ -1,0 +1,359 @@
+//! Statements to a job graph.
+//!
+//! ```text
+//! text ── sql ──▶ statements ── DataFusion ──▶ logical plan ── rewrite ──▶ streaming nodes
+//!      ── DataFusion's optimiser ──▶ ── graph ──▶ JobPlan
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`catalog`] | `CREATE TABLE` to [`TableDef`]s that DataFusion can plan against |
+//! | [`lineage`] | where a column comes from: is it event time, or a window's bound? |
+//! | [`rewrite`] | aggregates and row numbers over windows become [`nodes`] |
+//! | [`nodes`] | the extension nodes that DataFusion's optimiser sees |
+//! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
+//! | [`diagnose`] | DataFusion's errors with their place in the script |
+//!
+//! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
+
+pub mod catalog;
+pub mod diagnose;
+pub mod graph;
+pub mod lineage;
+pub mod nodes;
+pub mod rewrite;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::{
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast},
+    physical_expr::PhysicalExpr,
+    sql::sqlparser::{
+        ast::{Query, Statement as SqlStatement},
+        tokenizer::Span,
+    },
+};
+
+use twox_hash::XxHash3_128;
+
+use self::{catalog::Catalog, graph::GraphBuilder};
+use crate::{
+    error::{SqlError, StreamError},
+    operator::{rank::RankSpec, step::Step, window_aggregate::WindowAggregateSpec},
+    options::parse_duration,
+    sink::{EmitMode, SinkRegistry},
+    source::{SourceOptions, SourceRegistry},
+    sql::{
+        script::{self, Script, Statement},
+        tokens, variables,
+    },
+    table::TableDef,
+};
+
+/// What a script may name.
+#[derive(Clone, Default)]
+pub struct Connectors {
+    /// Sources by connector.
+    pub sources: SourceRegistry,
+    /// Sinks by connector.
+    pub sinks: SinkRegistry,
+}
+
+/// A planned job: what [`crate::runtime`] runs.
+#[derive(Debug)]
+pub struct JobPlan {
+    /// The sources that are read, each once.
+    pub sources: Vec<SourcePlan>,
+    /// What happens to a source's rows on the thread that reads them.
+    pub locals: Vec<LocalPlan>,
+    /// The merge stage, inputs before those that they feed.
+    pub nodes: Vec<NodePlan>,
+    /// The sinks, one an `INSERT`.
+    pub sinks: Vec<SinkPlan>,
+    /// The script's settings.
+    pub settings: Settings,
+    /// Tells this script's checkpoints from another's.
+    pub fingerprint: String,
+}
+
+impl JobPlan {
+    /// Whether every source ends by itself.
+    pub fn is_bounded(&self) -> bool {
+        self.sources.iter().all(|source| {
+            let options = &source.table.options;
+            source.table.connector() != "kafka" || options.get("scan.bounded.mode") == Some("latest-offset")
+        })
+    }
+}
+
+/// `SET 'name' = 'value'` in a script.
+///
+/// | setting | meaning | default |
+/// |---|---|---|
+/// | `emit.interval` | how often provisional rows are written | 250 ms |
+/// | `checkpoint.interval` | how often sinks commit and positions are recorded | 10 s |
+/// | `parallelism` | compute threads | one a core |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How often provisional rows are written.
+    pub emit_interval: Duration,
+    /// How often sinks commit and positions are recorded.
+    pub checkpoint_interval: Duration,
+    /// Compute threads; `None` for one a core.
+    pub parallelism: Option<usize>,
+}
+
+/// A source and what is decoded of it.
+#[derive(Clone, Debug)]
+pub struct SourcePlan {
+    /// Its table.
+    pub table: TableDef,
+    /// The options every source has.
+    pub options: SourceOptions,
+    /// The columns that are decoded.
+    pub decoded: SchemaRef,
+    /// The columns computed from them, appended in this order.
+    pub generated: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+    /// Decoded, then generated columns.
+    pub schema: SchemaRef,
+    /// Index of the event-time column, if the table has a watermark.
+    pub time_column: Option<usize>,
+    /// Indexes of the columns of `'deduplicate.key'`.
+    pub deduplicate_columns: Vec<usize>,
+}
+
+/// One way from a source to the merge stage.
+#[derive(Clone, Debug)]
+pub struct LocalPlan {
+    /// Index of its source.
+    pub source: usize,
+    /// Stateless steps, from the source's schema on.
+    pub steps: Vec<Step>,
+    /// What is done at the end.
+    pub terminal: Terminal,
+    /// The node that is fed.
+    pub node: usize,
+}
+
+/// The end of a local chain.
+#[derive(Clone, Debug)]
+pub enum Terminal {
+    /// Rows go on as they are.
+    Forward,
+    /// Rows are aggregated partially.
+    Window(Arc<WindowAggregateSpec>),
+}
+
+/// A node of the merge stage.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// What it does.
+    pub operator: OperatorPlan,
+    /// Where its rows go.
+    pub outputs: Vec<Target>,
+}
+
+/// The operator of a node.
+#[derive(Clone, Debug)]
+pub enum OperatorPlan {
+    /// Filter or projection, or nothing: where streams meet.
+    Steps {
+        /// The steps.
+        steps: Vec<Step>,
+        /// The output schema.
+        schema: SchemaRef,
+    },
+    /// A windowed aggregation.
+    Window(Arc<WindowAggregateSpec>),
+    /// A row number within a window.
+    Rank(RankSpec),
+}
+
+/// What a node feeds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Another node.
+    Node(usize),
+    /// A sink.
+    Sink(usize),
+}
+
+/// A sink of the job.
+#[derive(Clone, Debug)]
+pub struct SinkPlan {
+    /// Its table.
+    pub table: TableDef,
+    /// Which rows it takes.
+    pub emit: EmitMode,
+}
+
+/// Plans a script. `values` fill its variables.
+pub async fn plan(text: &str, values: &BTreeMap<String, String>, connectors: &Connectors) -> Result<JobPlan, StreamError> {
+    let text = variables::substitute(text, values)?;
+    let script = script::parse(&text)?;
+    let settings = settings(&script)?;
+    let mut catalog = Catalog::new(&script.text)?;
+    let mut graph = GraphBuilder::default();
+    let mut inserts = 0;
+    for statement in &script.statements {
+        match statement {
+            Statement::Table(table) => catalog.create_table(table).await?,
+            Statement::View { name, span, query } => {
+                let plan = query_plan(&catalog, query).await?;
+                catalog.create_view(name, *span, plan)?;
+            }
+            Statement::Insert { table, span, columns, query } => {
+                inserts += 1;
+                let sink = sink(&catalog, connectors, table, *span)?;
+                let plan = query_plan(&catalog, query).await?;
+                let plan = insert_projection(&catalog, &sink.table, columns, *span, plan)?;
+                let plan = optimised(&catalog, plan, *span)?;
+                graph.insert(&catalog, &plan, sink, *span)?;
+            }
+        }
+    }
+    if inserts == 0 {
+        return Err(SqlError::at(&script.text, None, "the script has no INSERT INTO, so there is nothing to run")
+            .with_help("write INSERT INTO a_sink_table SELECT …")
+            .into());
+    }
+    let fingerprint = format!("{:032x}", XxHash3_128::oneshot(script.text.as_bytes()));
+    Ok(JobPlan { fingerprint, ..graph.finish(&catalog, connectors, settings)? })
+}
+
+fn settings(script: &Script) -> Result<Settings, SqlError> {
+    let mut settings = Settings {
+        emit_interval: Duration::from_millis(250),
+        checkpoint_interval: Duration::from_secs(10),
+        parallelism: None,
+    };
+    for (name, (value, span)) in &script.settings {
+        let bad = |expected: &str| {
+            SqlError::at(&script.text, tokens::place(span.start), format!("setting '{name}' = '{value}' is not {expected}"))
+        };
+        let duration = || parse_duration(value).filter(|d| !d.is_zero()).ok_or_else(|| bad("a duration such as '250 ms'"));
+        match name.as_str() {
+            "emit.interval" => settings.emit_interval = duration()?,
+            "checkpoint.interval" => settings.checkpoint_interval = duration()?,
+            "parallelism" => {
+                let threads = value.parse().ok().filter(|threads| (1..=1024).contains(threads));
+                settings.parallelism = Some(threads.ok_or_else(|| bad("a number of threads from 1 to 1024"))?);
+            }
+            _ => {
+                return Err(SqlError::at(&script.text, tokens::place(span.start), format!("unknown setting '{name}'"))
+                    .with_help("the settings are emit.interval, checkpoint.interval and parallelism"));
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// DataFusion's plan of a query, types coerced, before any rewriting.
+async fn query_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan, StreamError> {
+    let statement = SqlStatement::Query(Box::new(query.clone()));
+    let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
+    let plan = catalog.state().statement_to_plan(statement).await.map_err(|error| catalog.diagnose(error))?;
+    Ok(plan)
+}
+
+fn sink(catalog: &Catalog, connectors: &Connectors, name: &str, span: Span) -> Result<SinkPlan, StreamError> {
+    let Some(table) = catalog.table(name) else {
+        return Err(catalog.unknown_table(name, span).into());
+    };
+    let connector = table.connector();
+    if connector.is_empty() {
+        return Err(StreamError::MissingOption { table: table.name.clone(), option: "connector".to_owned() });
+    }
+    let Some(factory) = connectors.sinks.get(&connector) else {
+        let known = connectors.sinks.names().collect::<Vec<_>>().join("', '");
+        return Err(table.options.bad("connector", &format!("a connector for sinks; these are: '{known}'")));
+    };
+    let emit = match table.options.get("emit") {
+        None => factory.default_emit(),
+        Some("final") => EmitMode::Final,
+        Some("updates") => EmitMode::Updates,
+        Some(_) => return Err(table.options.bad("emit", "'final' or 'updates'")),
+    };
+    factory.validate(table)?;
+    Ok(SinkPlan { table: table.clone(), emit })
+}
+
+/// Maps a query's columns to the table's, by position, and casts.
+fn insert_projection(
+    catalog: &Catalog,
+    table: &TableDef,
+    named: &[(String, Span)],
+    span: Span,
+    plan: LogicalPlan,
+) -> Result<LogicalPlan, StreamError> {
+    let targets: Vec<&str> = if named.is_empty() {
+        table.insert_columns().map(|column| column.name.as_str()).collect()
+    } else {
+        for (name, place) in named {
+            if table.insert_columns().all(|column| column.name != *name) {
+                let known = table.insert_columns().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+                return Err(catalog
+                    .error(*place, format!("table {} has no column '{name}' to insert into", table.name))
+                    .with_help(format!("its columns are {known}"))
+                    .into());
+            }
+        }
+        named.iter().map(|(name, _)| name.as_str()).collect()
+    };
+    let schema = std::sync::Arc::clone(plan.schema());
+    if schema.fields().len() != targets.len() {
+        return Err(catalog
+            .error(
+                span,
+                format!(
+                    "the query has {} columns, but {} are inserted into {}",
+                    schema.fields().len(),
+                    targets.len(),
+                    table.name
+                ),
+            )
+            .with_help(format!("into {} go, in this order: {}", table.name, targets.join(", ")))
+            .into());
+    }
+    let mut exprs = Vec::new();
+    for column in table.insert_columns() {
+        let expr = match targets.iter().position(|target| *target == column.name) {
+            None => Expr::Literal(datafusion::common::ScalarValue::Null, None),
+            Some(index) => {
+                let (qualifier, field) = schema.qualified_field(index);
+                if !arrow::compute::can_cast_types(field.data_type(), &column.data_type) {
+                    return Err(catalog
+                        .error(
+                            span,
+                            format!(
+                                "column {} of the query is {}, which does not go into {}.{} of type {}",
+                                index + 1,
+                                field.data_type(),
+                                table.name,
+                                column.name,
+                                column.data_type
+                            ),
+                        )
+                        .with_help("cast it in the query, or change the table's column")
+                        .into());
+                }
+                Expr::Column(datafusion::common::Column::from((qualifier, field)))
+            }
+        };
+        exprs.push(cast(expr, column.data_type.clone()).alias(column.name.clone()));
+    }
+    Ok(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
+}
+
+/// Coerces types, puts streaming nodes in, and lets DataFusion's optimiser work on the whole.
+fn optimised(catalog: &Catalog, plan: LogicalPlan, span: Span) -> Result<LogicalPlan, StreamError> {
+    let state = catalog.state();
+    let plan = state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})
+        .map_err(|error| catalog.diagnose(error))?;
+    let plan = rewrite::to_streaming(catalog, plan, span)?;
+    let plan = state.optimizer().optimize(plan, &state, |_, _| {}).map_err(|error| catalog.diagnose(error))?;
+    Ok(plan)
+}

@@ -1,0 +1,39 @@
+//! What makes a graph run: threads, channels, clocks and checkpoints.
+//!
+//! ```text
+//! compute thread 0 ─ read ─ decode ─ classify ─ local chains ─┐ partial aggregates, progress, barriers
+//! compute thread 1 ─ …                                        ├─▶ merge task ─▶ sink tasks
+//!                                                             ┘        ▲             │ tokens, acks
+//!                                                              coordinator ◀─────────┘
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`job`] | starts a job, stops it, and carries epochs through it |
+//! | [`worker`] | a compute thread: the source partitions that belong to it |
+//! | [`intake`] | records of one partition: decoded, classified by time, counted |
+//! | [`deduplicate`] | keys already seen |
+//! | [`graph`] | the merge stage: operators, watermarks, what goes to which sink |
+//! | [`sink_task`] | drives one sink |
+//! | [`dead_letters`] | what is set aside, with its bytes |
+//! | [`checkpoint`] | state to files and back |
+//! | [`clock`] | the one place where time of day comes in |
+//!
+//! # Epochs
+//!
+//! At every checkpoint interval the coordinator asks all compute threads for a barrier. Each flushes what it
+//! holds and sends the barrier behind it, with its positions; the merge task waits until it has the barrier of
+//! every thread and sets aside what comes after it meanwhile. At that cut the operators' state is taken, the
+//! sinks pre-commit, the checkpoint is written (where a state folder is given), the sinks commit, and the
+//! sources are told their positions. A restart reads the newest checkpoint, commits its tokens again (sinks
+//! ignore a repetition), and goes on behind it.
+
+pub mod checkpoint;
+pub mod clock;
+pub mod dead_letters;
+pub mod deduplicate;
+pub mod graph;
+pub mod intake;
+pub mod job;
+pub mod sink_task;
+pub mod worker;

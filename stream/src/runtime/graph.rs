@@ -1,0 +1,257 @@
+//! The merge stage: operators in order, the promises between them, and what goes to which sink.
+//!
+//! Pure and synchronous: it is told partial aggregates, rows and progress, and answers rows for sinks. Nodes
+//! are numbered so that a node comes after those that feed it, and one pass in that order carries a watermark
+//! through the graph.
+
+use std::sync::Arc;
+
+use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
+
+use crate::{
+    error::StreamError,
+    operator::{Marks, Operator, Output, Partial, Rows, Snapshot, rank::Rank, step::Steps, window_aggregate::WindowAggregate},
+    planner::{JobPlan, OperatorPlan, Target},
+    sink::EmitMode,
+    time::{Progress, Watermark, combine},
+};
+
+/// Rows that a sink is due.
+#[derive(Debug)]
+pub struct SinkOutput {
+    /// The sink's number.
+    pub sink: usize,
+    /// The rows, of the query's schema.
+    pub batch: RecordBatch,
+    /// Whether they are stated once and for all.
+    pub is_final: bool,
+    /// How far event time has come.
+    pub watermark: Watermark,
+}
+
+struct Node {
+    operator: Box<dyn Operator>,
+    outputs: Vec<Target>,
+    /// Nodes that feed it.
+    inputs: Vec<usize>,
+    /// Sources that feed it through local chains.
+    sources: Vec<usize>,
+    /// The promise it was given, and the one it gives.
+    marks_in: Marks,
+    marks_out: Marks,
+    /// Whether its provisional rows reach a sink that takes them.
+    emits: bool,
+}
+
+/// The merge stage of a job.
+pub struct Graph {
+    nodes: Vec<Node>,
+    /// What every worker says about every source: `progress[source][worker]`; `None` for a worker that reads
+    /// none of its partitions.
+    progress: Vec<Vec<Option<Progress>>>,
+    emit_modes: Vec<EmitMode>,
+    /// Rows on their way to the sinks.
+    pending: Vec<(usize, Rows)>,
+}
+
+impl Graph {
+    /// The graph of a plan, to be fed by `workers`.
+    pub fn new(plan: &JobPlan, workers: usize) -> Result<Self, StreamError> {
+        let mut nodes = Vec::with_capacity(plan.nodes.len());
+        for node in &plan.nodes {
+            let operator: Box<dyn Operator> = match &node.operator {
+                OperatorPlan::Steps { steps, schema } => Box::new(Steps::new(steps.clone(), Arc::clone(schema))),
+                OperatorPlan::Window(spec) => Box::new(WindowAggregate::new(Arc::clone(spec))?),
+                OperatorPlan::Rank(spec) => Box::new(Rank::new(spec.clone())),
+            };
+            nodes.push(Node {
+                operator,
+                outputs: node.outputs.clone(),
+                inputs: Vec::new(),
+                sources: Vec::new(),
+                marks_in: Marks::START,
+                marks_out: Marks::START,
+                emits: false,
+            });
+        }
+        for index in 0..nodes.len() {
+            for target in nodes[index].outputs.clone() {
+                if let Target::Node(node) = target {
+                    nodes[node].inputs.push(index);
+                }
+            }
+        }
+        for local in &plan.locals {
+            if !nodes[local.node].sources.contains(&local.source) {
+                nodes[local.node].sources.push(local.source);
+            }
+        }
+        let emit_modes: Vec<EmitMode> = plan.sinks.iter().map(|sink| sink.emit).collect();
+        for index in (0..nodes.len()).rev() {
+            nodes[index].emits = nodes[index].outputs.iter().any(|target| match target {
+                Target::Node(node) => nodes[*node].emits,
+                Target::Sink(sink) => emit_modes[*sink] == EmitMode::Updates,
+            });
+        }
+        Ok(Graph {
+            nodes,
+            progress: vec![vec![None; workers]; plan.sources.len()],
+            emit_modes,
+            pending: Vec::new(),
+        })
+    }
+
+    /// Whether any sink takes provisional rows.
+    pub fn emits(&self) -> bool {
+        self.emit_modes.contains(&EmitMode::Updates)
+    }
+
+    /// The schema of the rows that `sink` gets.
+    pub fn sink_schema(&self, sink: usize) -> Option<SchemaRef> {
+        let node = self.nodes.iter().find(|node| node.outputs.contains(&Target::Sink(sink)))?;
+        Some(node.operator.schema())
+    }
+
+    /// Takes partial aggregates for a node; answers how many rows came too late for every window.
+    pub fn partial(&mut self, node: usize, partial: Partial) -> Result<u64, StreamError> {
+        self.nodes[node].operator.partial(partial)
+    }
+
+    /// Takes rows for a node.
+    pub fn rows(&mut self, node: usize, batch: RecordBatch) -> Result<(), StreamError> {
+        self.process(node, Rows { batch, is_final: true })
+    }
+
+    /// A worker reads partitions of `source`: until it says more, it holds the source's watermark back.
+    pub fn expect(&mut self, source: usize, worker: usize) {
+        self.progress[source][worker] = Some(Progress::Active(Watermark::START));
+    }
+
+    /// Notes a worker's progress in a source. It takes effect with [`Graph::advance`].
+    pub fn progress(&mut self, source: usize, worker: usize, progress: Progress) {
+        self.progress[source][worker] = Some(progress);
+    }
+
+    /// The watermark of a source over all workers.
+    pub fn source_watermark(&self, source: usize) -> Watermark {
+        combine(self.progress[source].iter().flatten().copied()).unwrap_or(Watermark::END)
+    }
+
+    /// The watermark of the whole job: the lowest of its sources.
+    pub fn watermark(&self) -> Watermark {
+        (0..self.progress.len()).map(|source| self.source_watermark(source)).min().unwrap_or(Watermark::END)
+    }
+
+    /// Carries the sources' watermarks through the graph: windows close, final rows come out.
+    pub fn advance(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
+        let sources: Vec<Marks> =
+            (0..self.progress.len()).map(|source| Marks::source(self.source_watermark(source))).collect();
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            let from_sources = node.sources.iter().map(|source| sources[*source]);
+            let from_nodes = node.inputs.iter().map(|input| self.nodes[*input].marks_out);
+            let Some(marks) = from_sources.chain(from_nodes).reduce(Marks::min) else { continue };
+            let node = &mut self.nodes[index];
+            if !node.marks_in.advance(marks) {
+                continue;
+            }
+            let mut output = Output::default();
+            node.operator.watermark(node.marks_in, &mut output)?;
+            if let Some(marks) = output.marks {
+                node.marks_out.advance(marks);
+            }
+            self.deliver(index, output.rows)?;
+        }
+        self.take_pending()
+    }
+
+    /// Asks for provisional rows.
+    pub fn emit(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
+        for index in 0..self.nodes.len() {
+            if !self.nodes[index].emits {
+                continue;
+            }
+            let mut output = Output::default();
+            self.nodes[index].operator.emit(&mut output)?;
+            self.deliver(index, output.rows)?;
+        }
+        self.take_pending()
+    }
+
+    fn process(&mut self, node: usize, rows: Rows) -> Result<(), StreamError> {
+        let mut output = Output::default();
+        self.nodes[node].operator.process(rows, &mut output)?;
+        self.deliver(node, output.rows)
+    }
+
+    fn deliver(&mut self, node: usize, rows: Vec<Rows>) -> Result<(), StreamError> {
+        for rows in rows {
+            for target in self.nodes[node].outputs.clone() {
+                match target {
+                    Target::Node(next) if rows.is_final || self.nodes[next].emits => {
+                        self.process(next, rows.clone())?;
+                    }
+                    Target::Sink(sink) if rows.is_final || self.emit_modes[sink] == EmitMode::Updates => {
+                        self.pending.push((sink, rows.clone()));
+                    }
+                    Target::Node(_) | Target::Sink(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that went straight through, without a window to wait for.
+    pub fn take_pending(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
+        let pending = std::mem::take(&mut self.pending);
+        let watermark = self.watermark();
+        let mut outputs = Vec::new();
+        for sink in 0..self.emit_modes.len() {
+            for is_final in [false, true] {
+                // The rows of one window may come from several branches: together they are complete.
+                let of_sink = pending.iter().filter(|(to, rows)| *to == sink && rows.is_final == is_final);
+                let batches: Vec<&RecordBatch> = of_sink.map(|(_, rows)| &rows.batch).collect();
+                if let Some(first) = batches.first() {
+                    let batch = concat_batches(&first.schema(), batches.iter().copied())?;
+                    outputs.push(SinkOutput { sink, batch, is_final, watermark });
+                }
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The state of every node.
+    pub fn snapshot(&mut self) -> Result<Vec<(NodeMarks, Snapshot)>, StreamError> {
+        let mut all = Vec::with_capacity(self.nodes.len());
+        for node in &mut self.nodes {
+            all.push((NodeMarks { marks_in: node.marks_in, marks_out: node.marks_out }, node.operator.snapshot()?));
+        }
+        Ok(all)
+    }
+
+    /// Takes the state of a graph of the same plan.
+    pub fn restore(&mut self, states: Vec<(NodeMarks, Snapshot)>) -> Result<(), StreamError> {
+        if states.len() != self.nodes.len() {
+            return Err(StreamError::internal("a checkpoint has another number of operators"));
+        }
+        for (node, (marks, snapshot)) in self.nodes.iter_mut().zip(states) {
+            // First the promise, so that what is closed stays closed; then the state.
+            if marks.marks_in != Marks::START {
+                let mut closed = Output::default();
+                node.operator.watermark(marks.marks_in, &mut closed)?;
+            }
+            node.operator.restore(snapshot)?;
+            (node.marks_in, node.marks_out) = (marks.marks_in, marks.marks_out);
+        }
+        Ok(())
+    }
+}
+
+/// The promises at a node when a checkpoint was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeMarks {
+    /// Given to it.
+    pub marks_in: Marks,
+    /// Given by it.
+    pub marks_out: Marks,
+}

@@ -1,0 +1,221 @@
+//! Where records come from.
+//!
+//! # Contract
+//!
+//! A [`SourceFactory`] makes a [`Source`] from a table definition; opening it asks the outside world which
+//! partitions there are. A [`Reader`] reads some of them, on one thread, and hands over raw bytes: decoding,
+//! event time and watermarks are the engine's, and the same for every source.
+//!
+//! - Records of one partition come in their order, each exactly once from the position that the reader was
+//!   given. Partitions may interleave in any way.
+//! - A reader blocks no longer than the time it is given.
+//! - [`Reader::poll`] answers [`Polled::End`] once every one of its partitions is bounded and read to its end.
+//! - [`Source::commit`] is told positions after every sink has acknowledged what lies before them. For sources
+//!   that keep no positions of their own it does nothing.
+//! - An error of a reader ends the job; what can be mended by waiting is waited for inside, with a bound.
+
+pub mod filesystem;
+pub mod kafka;
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    error::StreamError,
+    table::TableDef,
+    time::{Offset, PartitionId},
+};
+
+/// Records of one partition: their bytes in one buffer.
+#[derive(Debug, Default)]
+pub struct RawBatch {
+    bytes: Vec<u8>,
+    spans: Vec<(Range<usize>, Offset)>,
+}
+
+impl RawBatch {
+    /// Appends a record.
+    pub fn push(&mut self, record: &[u8], offset: Offset) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(record);
+        self.spans.push((start..self.bytes.len(), offset));
+    }
+
+    /// Forgets the records and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.spans.clear();
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Sum of the records' lengths.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The records' bytes, in order.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|(span, _)| &self.bytes[span.clone()])
+    }
+
+    /// A record's bytes and offset.
+    pub fn record(&self, index: usize) -> Option<(&[u8], Offset)> {
+        self.spans.get(index).map(|(span, offset)| (&self.bytes[span.clone()], *offset))
+    }
+
+    /// The position behind the last record.
+    pub fn next_position(&self) -> Option<Offset> {
+        self.spans.last().map(|(_, offset)| offset.next())
+    }
+}
+
+/// Where to start reading a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartAt {
+    /// Where the table's options say.
+    Configured,
+    /// At this position, from a checkpoint.
+    Position(Offset),
+}
+
+/// What a poll brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Polled {
+    /// At least one record.
+    Records,
+    /// Nothing within the time given.
+    Nothing,
+    /// Nothing, and nothing will come.
+    End,
+}
+
+/// Reads some partitions of a source, on one thread.
+pub trait Reader: Send {
+    /// Reads what is there, at most about `max_records`, into the batch of each partition (in the order in
+    /// which they were given to [`Source::reader`]); waits up to `wait` for the first record.
+    fn poll(&mut self, batches: &mut [RawBatch], max_records: usize, wait: Duration) -> Result<Polled, StreamError>;
+
+    /// Read no further than what is there now: from here on the reader is bounded.
+    fn drain(&mut self) -> Result<(), StreamError>;
+
+    /// Whether the partition of this index is bounded and read to its end.
+    fn has_ended(&self, partition: usize) -> bool;
+
+    /// Positions that were skipped because they no longer exist (retention), summed since the start.
+    fn lost(&self) -> u64 {
+        0
+    }
+}
+
+/// An open source.
+pub trait Source: Send + Sync {
+    /// Its partitions, in order.
+    fn partitions(&self) -> Vec<PartitionId>;
+
+    /// Whether it ends by itself.
+    fn is_bounded(&self) -> bool;
+
+    /// A reader of some of its partitions.
+    fn reader(&self, partitions: &[(PartitionId, StartAt)]) -> Result<Box<dyn Reader>, StreamError>;
+
+    /// Notes positions (next record to read) for tools that show lag, and for a restart without checkpoint.
+    fn commit(&self, positions: &BTreeMap<PartitionId, Offset>) -> Result<(), StreamError>;
+}
+
+/// Makes sources of one connector.
+#[async_trait]
+pub trait SourceFactory: Send + Sync {
+    /// Checks the table's options without touching the outside world.
+    fn validate(&self, table: &TableDef) -> Result<(), StreamError>;
+
+    /// Connects and finds the partitions.
+    async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError>;
+}
+
+/// The sources a job may name in `'connector'`.
+#[derive(Clone)]
+pub struct SourceRegistry {
+    factories: BTreeMap<&'static str, Arc<dyn SourceFactory>>,
+}
+
+impl Default for SourceRegistry {
+    fn default() -> Self {
+        let mut registry = SourceRegistry { factories: BTreeMap::new() };
+        registry.register("filesystem", Arc::new(filesystem::FilesystemFactory));
+        registry.register("kafka", Arc::new(kafka::KafkaFactory));
+        registry
+    }
+}
+
+impl SourceRegistry {
+    /// Adds a connector.
+    pub fn register(&mut self, connector: &'static str, factory: Arc<dyn SourceFactory>) {
+        self.factories.insert(connector, factory);
+    }
+
+    /// The factory for `connector`, if it is known.
+    pub fn get(&self, connector: &str) -> Option<&Arc<dyn SourceFactory>> {
+        self.factories.get(connector)
+    }
+
+    /// The known connectors, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.factories.keys().copied()
+    }
+}
+
+/// The options that every source table understands besides its connector's own; see [`SourceOptions`].
+#[derive(Clone, Debug)]
+pub struct SourceOptions {
+    /// `'allowed-lateness'`: how long windows take rows after the watermark passed their end. Default 0.
+    pub allowed_lateness_us: i64,
+    /// `'idle-timeout'`: a partition without records for so long no longer holds the watermark back.
+    /// Default 30 s; `0 s` turns it off.
+    pub idle_timeout: Duration,
+    /// `'max-future'`: how far an event time may lie ahead of the clock before it no longer pushes the
+    /// watermark. Default 10 minutes.
+    pub max_future_us: i64,
+    /// `'deduplicate.key'`: columns that identify a record; empty for none.
+    pub deduplicate_key: Vec<String>,
+    /// `'deduplicate.horizon'`: how far below the watermark keys are remembered. Default 1 hour.
+    pub deduplicate_horizon_us: i64,
+}
+
+impl SourceOptions {
+    /// Reads the options of `table`.
+    pub fn read(table: &TableDef) -> Result<Self, StreamError> {
+        let options = &table.options;
+        let micros = |name: &str, default: Duration| {
+            let duration = options.duration_or(name, default)?;
+            i64::try_from(duration.as_micros()).map_err(|_| options.bad(name, "a duration below 292,000 years"))
+        };
+        let key = options.get("deduplicate.key").unwrap_or_default();
+        let deduplicate_key: Vec<String> =
+            key.split([',', ';']).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if let Some(unknown) = deduplicate_key.iter().find(|name| table.columns.iter().all(|c| c.name != **name)) {
+            return Err(options.bad("deduplicate.key", &format!("a list of columns: there is no column '{unknown}'")));
+        }
+        if !matches!(options.get("format").unwrap_or("json"), "json") {
+            return Err(options.bad("format", "a known format; 'json' is"));
+        }
+        // Flink needs to be told the form of times in JSON; here both forms are read as they come.
+        options.get("json.timestamp-format.standard");
+        Ok(SourceOptions {
+            allowed_lateness_us: micros("allowed-lateness", Duration::ZERO)?,
+            idle_timeout: options.duration_or("idle-timeout", Duration::from_secs(30))?,
+            max_future_us: micros("max-future", Duration::from_secs(600))?,
+            deduplicate_key,
+            deduplicate_horizon_us: micros("deduplicate.horizon", Duration::from_secs(3600))?,
+        })
+    }
+}
