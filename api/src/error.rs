@@ -35,7 +35,7 @@ impl From<events::FieldError> for FieldError {
     }
 }
 
-/// Why [`serve`](crate::serve) stopped other than by its token.
+/// Why [`serve()`](crate::serve()) stopped other than by its token.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The listening socket failed.

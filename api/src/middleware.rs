@@ -76,3 +76,55 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config::ApiConfig;
+    use crate::live::redis::{RedisLive, RedisSettings};
+    use crate::publish::memory::MemoryPublisher;
+
+    async fn answer(path: &str) -> (u16, String) {
+        // Nothing listens there; neither route asks.
+        let live = RedisLive::connect(RedisSettings::new("redis://127.0.0.1:1", "shop")).unwrap();
+        let config = ApiConfig { request_timeout: Duration::from_millis(20), ..ApiConfig::default() };
+        let state =
+            AppState::builder(Arc::new(MemoryPublisher::new()), Arc::new(live)).config(config).build();
+        async fn panics() {
+            panic!("a secret")
+        }
+        let app = Router::new()
+            .route("/panic", get(panics))
+            .route("/hang", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(state, observe));
+        let response = app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        assert!(response.headers().contains_key(REQUEST_ID));
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_without_its_text() {
+        let (status, body) = answer("/panic").await;
+        assert_eq!(status, 500);
+        assert!(body.contains("problem:internal") && !body.contains("secret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_hangs_is_given_up() {
+        let (status, body) = answer("/hang").await;
+        assert_eq!(status, 503);
+        assert!(body.contains("problem:timeout"), "{body}");
+    }
+}

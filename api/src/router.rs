@@ -13,7 +13,7 @@ use crate::middleware;
 use crate::routes::{carts, collect, health, live, metrics, orders, page, products};
 use crate::state::AppState;
 
-/// The whole API and the live page. See the crate's README for the routes.
+/// The whole API and the live page; the routes are listed on the crate's page.
 pub fn router(state: AppState) -> Router {
     let config = state.config();
     let events = post(collect::collect).layer(DefaultBodyLimit::max(config.events_body_bytes));

@@ -15,7 +15,7 @@ mod traffic;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,10 +31,11 @@ use api::{
     relay::{self, RelayConfig},
 };
 use chrono::Utc;
-use events::topic::Topic;
+use events::{generate::Catalogue, topic::Topic};
 use indicatif::{ProgressBar, ProgressStyle};
 use sinks::{Extras, MemoryLiveStore};
 use stream::{
+    ledger::Ledger,
     planner::{self, Connectors},
     runtime::{
         clock,
@@ -97,88 +98,107 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on port {}; choose another --port", args.port))?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(api::serve(listener, state.build(), token.clone()));
-
-    // The engine.
-    let connectors = connectors::all(Extras { live: store, ..Extras::default() });
-    let redis = services.redis_url().unwrap_or("memory://").to_owned();
-    let mut jobs = Vec::new();
-    for (name, script) in SCRIPTS {
-        jobs.push((name, start_job(name, script, broker.address(), &redis, &lake, &connectors).await?));
-    }
     println!("live page: http://{address}");
     println!("lake:      {}", lake.display());
 
-    // The shoppers.
-    let started = Instant::now();
-    let traffic = Traffic::start(broker.address(), args.rate, args.seed, catalogue, jobs.iter().map(|(_, job)| job.status()).collect())?;
-    let progress = Progress::start(&jobs, &traffic, args.duration);
-    let failed = wait(&jobs, &traffic, args.duration, &progress).await;
-    traffic.stop()?;
+    let redis = services.redis_url().unwrap_or("memory://").to_owned();
+    let shop = Shop { brokers: broker.address(), redis: &redis, lake: &lake, store, catalogue };
+    let outcome = Box::pin(shop.run(&args)).await;
 
-    // Everything that was sent is read, every window is closed.
-    progress.say("closing windows");
-    let sent = traffic.sent();
-    for (_, job) in &jobs {
-        job.drain();
-    }
-    let mut ledgers = BTreeMap::new();
-    for (name, job) in jobs {
-        ledgers.insert(name, job.wait().await.with_context(|| format!("in {name}"))?);
-    }
-    progress.finish();
-    failed?;
-
-    println!("\n{} events sent in {:.1} s", sent, started.elapsed().as_secs_f64());
-    let mut balanced = true;
-    for (name, ledger) in &ledgers {
-        println!("\n{name}\n{}", report::text(ledger));
-        let read: u64 = ledger.sources.values().map(|source| source.read).sum();
-        if read < sent {
-            balanced = false;
-            println!("LOST: {sent} events were sent, {read} were read");
-        }
-        balanced &= ledger.is_balanced();
-    }
-    let equal = check::check(&lake).await?;
-    println!("\ntables are in {}; try:\n  plamatio sql --lake {} -c 'SELECT * FROM top_products ORDER BY window_end DESC, ranked_by, \"rank\" LIMIT 10'", lake.display(), lake.display());
-
+    // Whatever came of it: end what was started, readers before what they read.
     token.cancel();
     server.await??;
     if let Some(relay) = relay {
         relay.await?;
     }
     services.stop().await;
-    anyhow::ensure!(balanced, "the ledger does not balance");
-    anyhow::ensure!(equal, "final rows differ from batch SQL over the raw events");
-    Ok(())
+    drop(broker);
+    outcome
 }
 
-async fn start_job(
-    name: &str,
-    script: &str,
-    brokers: &str,
-    redis: &str,
-    lake: &Path,
-    connectors: &Connectors,
-) -> anyhow::Result<Job> {
-    let lake_text = lake.display().to_string();
-    let mut values: BTreeMap<String, String> = [("brokers", brokers), ("lake", &lake_text)]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    if name != "events" {
-        values.insert("redis".to_owned(), redis.to_owned());
-        values.insert("shop".to_owned(), SHOP.to_owned());
+/// What the engine and the shoppers need.
+struct Shop<'a> {
+    brokers: &'a str,
+    redis: &'a str,
+    lake: &'a Path,
+    store: MemoryLiveStore,
+    catalogue: Option<Catalogue>,
+}
+
+impl Shop<'_> {
+    /// Runs engine and shoppers, then closes the books.
+    async fn run(self, args: &DemoArgs) -> anyhow::Result<()> {
+        let connectors = connectors::all(Extras { live: self.store.clone(), ..Extras::default() });
+        let mut jobs = Vec::new();
+        for (name, script) in SCRIPTS {
+            jobs.push((name, self.start_job(name, script, &connectors).await?));
+        }
+        let started = Instant::now();
+        let readers = jobs.iter().map(|(_, job)| job.status()).collect();
+        let traffic = Traffic::start(self.brokers, args.rate, args.seed, self.catalogue.clone(), readers)?;
+        let progress = Progress::start(&jobs, &traffic, args.duration);
+        let waited = wait(&jobs, &traffic, args.duration, &progress).await;
+        let stopped = traffic.stop();
+
+        // Everything that was sent is read, every window is closed.
+        progress.say("closing windows");
+        let sent = traffic.sent();
+        for (_, job) in &jobs {
+            job.drain();
+        }
+        let mut ledgers = BTreeMap::new();
+        for (name, job) in jobs {
+            ledgers.insert(name, job.wait().await.with_context(|| format!("in {name}"))?);
+        }
+        progress.finish();
+        stopped?;
+        waited?;
+        let balanced = print_ledgers(sent, started.elapsed(), &ledgers);
+        let equal = check::check(self.lake).await?;
+        println!("\ntables are in {}; try:", self.lake.display());
+        println!(
+            "  plamatio sql --lake {} -c 'SELECT * FROM top_products ORDER BY window_end DESC, ranked_by, \"rank\" LIMIT 10'",
+            self.lake.display()
+        );
+        anyhow::ensure!(balanced, "the ledger does not balance");
+        anyhow::ensure!(equal, "final rows differ from batch SQL over the raw events");
+        Ok(())
     }
-    let plan = planner::plan(script, &values, connectors).await.with_context(|| format!("in {name}.sql"))?;
-    let letters: PathBuf = lake.join("dead_letters").join(name);
-    let options = JobOptions {
-        state: None,
-        dead_letters: run::dead_letter_sink(connectors, &letters.display().to_string()).await?,
-        clock: clock::system(),
-        parallelism: Some(1),
-    };
-    Job::start(plan, connectors, options).await.with_context(|| format!("cannot start {name}"))
+
+    async fn start_job(&self, name: &str, script: &str, connectors: &Connectors) -> anyhow::Result<Job> {
+        let lake = self.lake.display().to_string();
+        let mut values = vec![("brokers", self.brokers), ("lake", &lake)];
+        if name != "events" {
+            values.extend([("redis", self.redis), ("shop", SHOP)]);
+        }
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let plan = planner::plan(script, &values, connectors).await.with_context(|| format!("in {name}.sql"))?;
+        let letters = self.lake.join("dead_letters").join(name);
+        let options = JobOptions {
+            state: None,
+            dead_letters: run::dead_letter_sink(connectors, &letters.display().to_string()).await?,
+            clock: clock::system(),
+            parallelism: Some(1),
+        };
+        Job::start(plan, connectors, options).await.with_context(|| format!("cannot start {name}"))
+    }
+}
+
+/// Prints every job's ledger; whether all balance and nothing that was sent is missing.
+fn print_ledgers(sent: u64, elapsed: Duration, ledgers: &BTreeMap<&str, Ledger>) -> bool {
+    println!("\n{sent} events sent in {:.1} s", elapsed.as_secs_f64());
+    let mut balanced = true;
+    for (name, ledger) in ledgers {
+        println!("\n{name}\n{}", report::text(ledger));
+        let read: u64 = ledger.sources.values().map(|source| source.read).sum();
+        // Orders placed through the storefront come on top of what the shoppers sent.
+        if read < sent {
+            balanced = false;
+            println!("LOST: {sent} events were sent, {read} were read");
+        }
+        balanced &= ledger.is_balanced();
+    }
+    balanced
 }
 
 /// Waits for the duration, a signal, or a failure of the shoppers or a job.

@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging. Warnings and errors are always shown.
 pub(crate) fn init_tracing(verbose: u8) {
     let default = match verbose {
-        0 => "warn,rdkafka=error,librdkafka=off,deltalake_core=error",
-        1 => "info,rdkafka=warn,librdkafka=off",
+        0 => "warn,rdkafka=off,librdkafka=off,deltalake_core=error",
+        1 => "info,rdkafka=error,librdkafka=off",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));

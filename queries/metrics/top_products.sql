@@ -28,7 +28,7 @@ CREATE TABLE events (
   'format' = 'json',
   'json.timestamp-format.standard' = 'ISO-8601',
   'idle-timeout' = '${idle:-30 s}',
-  'allowed-lateness' = '${lateness:-0 s}',
+  'allowed-lateness' = '${lateness:-10 min}',
   'deduplicate.key' = 'source,id',
   'deduplicate.horizon' = '${horizon:-15 min}'
 );

@@ -2,8 +2,9 @@
 --
 -- Reads:     cart_abandonment (one row per window of cart starts)
 -- Day:       the day of window_start in the zone ${zone}
--- Sums:      a cart lies in the one window in which it was started, so carts, checkouts and
---            recovered carts add up.
+-- Sums:      each stretch of a cart's activity lies in the one window in which it began, so carts and
+--            checkouts add up. A purchase after abandonment is a stretch of its own: recovered counts
+--            it on the day of the return, not on the day the cart was given up.
 -- Rates:     computed from the day's sums; NULL when the day has no carts (or no checkouts).
 -- Overlap:   only windows that start at a multiple of their length are taken.
 SELECT

@@ -7,6 +7,9 @@
 //! | file `*.jsonl` or `*.ndjson` | JSON-lines table |
 //! | any other folder | schema, whose children are looked at once |
 //!
+//! A Delta folder can be a schema as well: `dead_letters` is a table when one job writes it, and
+//! holds one table per job when several share a lake.
+//!
 //! Names that start with `.` or `_` are left alone (they are being written, or bookkeeping). When
 //! the root itself is a table, it is the only one.
 
@@ -41,15 +44,24 @@ pub(super) async fn discover(store: &dyn ObjectStore, root: &Url) -> Result<Vec<
     found.add_files(&[], &top.files);
     let children = try_join_all(top.folders.iter().map(|name| list_at(store, [name]))).await?;
     for (name, folder) in top.folders.iter().zip(&children) {
-        if let Some(kind) = table_kind(folder) {
+        let kind = table_kind(folder);
+        if let Some(kind) = kind {
             found.add(&[name], kind);
-            continue;
+            if kind == TableKind::Parquet {
+                continue;
+            }
+        } else {
+            found.add_files(&[name], &folder.files);
         }
-        found.add_files(&[name], &folder.files);
-        let below = try_join_all(folder.folders.iter().map(|child| list_at(store, [name, child]))).await?;
-        for (child, folder) in folder.folders.iter().zip(&below) {
-            if let Some(kind) = table_kind(folder) {
-                found.add(&[name, child], kind);
+        // Folders of the table's own partitions, and its log, are no schema's tables.
+        let inside: Vec<_> =
+            folder.folders.iter().filter(|child| !(child.contains('=') || child.starts_with('_'))).collect();
+        let below = try_join_all(inside.iter().map(|child| list_at(store, [name, child]))).await?;
+        for (child, folder) in inside.into_iter().zip(&below) {
+            match table_kind(folder) {
+                Some(TableKind::Delta) => found.add(&[name, child], TableKind::Delta),
+                Some(other) if kind.is_none() => found.add(&[name, child], other),
+                _ => {}
             }
         }
     }

@@ -92,6 +92,28 @@ async fn days_are_cut_in_the_shops_zone() {
 }
 
 #[tokio::test]
+async fn dead_letters_of_several_jobs_are_told_apart() {
+    let lake = TestLake::new();
+    let report = report("dead_letters").unwrap();
+    let missing = lake.error(&report.sql_over(&lake.open(), "UTC").await.unwrap()).await;
+    assert!(missing.starts_with("table \"dead_letters\" does not exist"), "{missing}");
+    // One table, then one per job below it.
+    for (folder, records) in
+        [("dead_letters", 1), ("dead_letters/conversion", 2), ("dead_letters/top_products", 3)]
+    {
+        let rows: Vec<_> = (0..records).map(|offset| ("cart-events", offset, "not JSON", START)).collect();
+        lake.append(folder, dead_letters(&rows)).await;
+    }
+    let sql = report.sql_over(&lake.open(), "UTC").await.unwrap();
+    let csv = lake
+        .csv(&format!("SELECT dead_letter_table, records FROM ({})", sql.trim_end().trim_end_matches(';')))
+        .await;
+    let expected =
+        "dead_letter_table,records\ndead_letters,1\ndead_letters.conversion,2\ndead_letters.top_products,3\n";
+    assert_eq!(csv, expected);
+}
+
+#[tokio::test]
 async fn reports_are_documented_and_their_zone_is_a_name() {
     for report in reports() {
         assert!(!report.title().is_empty() && report.title().len() < 110, "{}", report.name);

@@ -137,6 +137,7 @@ pub(crate) fn cart_abandonment(rows: &[(i64, i64, i64, i64, i64)]) -> RecordBatc
 pub(crate) fn top_products(rows: &[(i64, i64, &str, i64, i64, i64, i64)]) -> RecordBatch {
     let ranked_by: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.2)));
     let rates: ArrayRef = Arc::new(Float64Array::from_iter_values(rows.iter().map(|_| 0.1)));
+    let currency: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|_| "EUR")));
     RecordBatch::try_from_iter_with_nullable([
         ("window_start", times(rows.iter().map(|row| row.0).collect()), true),
         ("window_end", times(rows.iter().map(|row| row.0 + row.1).collect()), true),
@@ -146,6 +147,7 @@ pub(crate) fn top_products(rows: &[(i64, i64, &str, i64, i64, i64, i64)]) -> Rec
         ("views", longs(rows.iter().map(|row| row.5 * 10)), true),
         ("units", longs(rows.iter().map(|row| row.5)), true),
         ("revenue_minor", longs(rows.iter().map(|row| row.6)), true),
+        ("currency", currency, true),
         ("cart_to_view_rate", Arc::clone(&rates), true),
         ("purchase_to_view_rate", rates, true),
     ])
