@@ -20,7 +20,7 @@ pub(crate) async fn sql(args: SqlArgs) -> anyhow::Result<()> {
         (_, Some(file), _) => {
             Some(std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?)
         }
-        (.., Some(name)) => Some(queries::report(&name)?.sql(&args.zone)?),
+        (.., Some(name)) => Some(queries::report(&name)?.sql_over(session.lake(), &args.zone).await?),
         _ => None,
     };
     let done = match script {

@@ -26,7 +26,7 @@ products AS (
     SUM(CASE WHEN type = 'add_to_cart' THEN 1 ELSE 0 END) AS adds,
     SUM(CASE WHEN type = 'purchase_item' THEN 1 ELSE 0 END) AS purchases,
     SUM(CASE WHEN type = 'purchase_item' THEN quantity ELSE 0 END) AS units,
-    SUM(CASE WHEN type = 'purchase_item' AND currency = 'USD' THEN value_minor ELSE 0 END) AS revenue_minor
+    SUM(CASE WHEN type = 'purchase_item' AND currency = 'EUR' THEN value_minor ELSE 0 END) AS revenue_minor
   FROM windowed GROUP BY window_end, product_id
 ),
 ranked AS (

@@ -5,7 +5,7 @@
 -- watermark delay  5 s (--set delay=SECONDS)
 -- output key       (window_start, window_end, ranked_by, rank)
 --
--- units and revenue are of paid orders' lines: revenue in minor units of one currency (--set currency=EUR;
+-- units and revenue are of paid orders' lines: revenue in minor units of one currency (--set currency=USD;
 -- lines in other currencies count no revenue), net of discounts, without tax and shipping. cart_to_view_rate
 -- is additions to a cart over views, purchase_to_view_rate order lines over views; NULL where there were no
 -- views. Ties go to the lower product id. Bots, staff and test orders are left out.
@@ -44,8 +44,8 @@ SELECT
   product_id,
   COUNT(*) FILTER (WHERE `type` = 'view_item') AS views,
   SUM(CASE WHEN `type` = 'purchase_item' THEN quantity ELSE 0 END) AS units,
-  SUM(CASE WHEN `type` = 'purchase_item' AND currency = '${currency:-USD}' THEN value_minor ELSE 0 END) AS revenue_minor,
-  '${currency:-USD}' AS currency,
+  SUM(CASE WHEN `type` = 'purchase_item' AND currency = '${currency:-EUR}' THEN value_minor ELSE 0 END) AS revenue_minor,
+  '${currency:-EUR}' AS currency,
   CAST(COUNT(*) FILTER (WHERE `type` = 'add_to_cart') AS DOUBLE)
     / NULLIF(COUNT(*) FILTER (WHERE `type` = 'view_item'), 0) AS cart_to_view_rate,
   CAST(COUNT(*) FILTER (WHERE `type` = 'purchase_item') AS DOUBLE)
