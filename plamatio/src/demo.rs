@@ -60,7 +60,10 @@ const SCRIPTS: [(&str, &str); 4] = [
 
 /// Runs the demo.
 pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
-    anyhow::ensure!(args.rate > 0.0 && args.rate <= 1e6, "--rate must be above 0 and at most 1,000,000 events a second");
+    anyhow::ensure!(
+        args.rate > 0.0 && args.rate <= 1e6,
+        "--rate must be above 0 and at most 1,000,000 events a second"
+    );
     let metrics = telemetry::init_metrics()?;
     let folder = args.data_dir.join(format!("demo-{}", Utc::now().format("%Y%m%d-%H%M%S")));
     let lake = folder.join("lake");
@@ -113,7 +116,15 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     }
     services.stop().await;
     drop(broker);
-    outcome
+    let sent = outcome?;
+    let equal = check::check(&lake, sent).await?;
+    println!("\ntables are in {}; try:", lake.display());
+    println!(
+        "  plamatio sql --lake {} -c 'SELECT * FROM top_products ORDER BY window_end DESC, ranked_by, \"rank\" LIMIT 10'",
+        lake.display()
+    );
+    anyhow::ensure!(equal, "final rows differ from batch SQL over the raw events");
+    Ok(())
 }
 
 /// What the engine and the shoppers need.
@@ -126,8 +137,8 @@ struct Shop<'a> {
 }
 
 impl Shop<'_> {
-    /// Runs engine and shoppers, then closes the books.
-    async fn run(self, args: &DemoArgs) -> anyhow::Result<()> {
+    /// Runs engine and shoppers, then closes the books; answers how many events were sent.
+    async fn run(self, args: &DemoArgs) -> anyhow::Result<u64> {
         let connectors = connectors::all(Extras { live: self.store.clone(), ..Extras::default() });
         let mut jobs = Vec::new();
         for (name, script) in SCRIPTS {
@@ -154,15 +165,8 @@ impl Shop<'_> {
         stopped?;
         waited?;
         let balanced = print_ledgers(sent, started.elapsed(), &ledgers);
-        let equal = check::check(self.lake).await?;
-        println!("\ntables are in {}; try:", self.lake.display());
-        println!(
-            "  plamatio sql --lake {} -c 'SELECT * FROM top_products ORDER BY window_end DESC, ranked_by, \"rank\" LIMIT 10'",
-            self.lake.display()
-        );
         anyhow::ensure!(balanced, "the ledger does not balance");
-        anyhow::ensure!(equal, "final rows differ from batch SQL over the raw events");
-        Ok(())
+        Ok(sent)
     }
 
     async fn start_job(&self, name: &str, script: &str, connectors: &Connectors) -> anyhow::Result<Job> {
@@ -172,9 +176,11 @@ impl Shop<'_> {
             values.extend([("redis", self.redis), ("shop", SHOP)]);
         }
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let plan = planner::plan(script, &values, connectors).await.with_context(|| format!("in {name}.sql"))?;
+        let plan =
+            planner::plan(script, &values, connectors).await.with_context(|| format!("in {name}.sql"))?;
         let letters = self.lake.join("dead_letters").join(name);
         let options = JobOptions {
+            name: name.to_owned(),
             state: None,
             dead_letters: run::dead_letter_sink(connectors, &letters.display().to_string()).await?,
             clock: clock::system(),
@@ -265,10 +271,13 @@ impl Progress {
         }
         let sent = self.sent.load(Ordering::Relaxed);
         let read = self.statuses.iter().map(|status| reads(status)).min().unwrap_or_default();
-        let (provisional, finals) = self.statuses.iter().flat_map(|status| status.ledger().sinks).fold(
-            (0, 0),
-            |(provisional, finals), (_, sink)| (provisional + sink.provisional, finals + sink.finals),
-        );
+        let (provisional, finals) = self
+            .statuses
+            .iter()
+            .flat_map(|status| status.ledger().sinks)
+            .fold((0, 0), |(provisional, finals), (_, sink)| {
+                (provisional + sink.provisional, finals + sink.finals)
+            });
         let elapsed = self.started.elapsed();
         self.bar.set_position(elapsed.as_secs());
         self.bar.set_message(format!(

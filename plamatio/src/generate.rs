@@ -65,7 +65,6 @@ pub(crate) async fn generate(args: GenerateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-
 /// Where records go.
 enum Output {
     Lines(BufWriter<Box<dyn Write>>),
@@ -90,7 +89,8 @@ fn write(mut generator: Generator, args: &GenerateArgs) -> anyhow::Result<Summar
     let mut output = match (&args.out, &args.brokers) {
         (Some(_), _) if to_stdout => Output::Lines(BufWriter::new(Box::new(std::io::stdout()))),
         (Some(path), _) => {
-            let file = File::create(path).with_context(|| format!("cannot write {} (--out)", path.display()))?;
+            let file =
+                File::create(path).with_context(|| format!("cannot write {} (--out)", path.display()))?;
             Output::Lines(BufWriter::with_capacity(1 << 20, Box::new(file)))
         }
         (None, Some(brokers)) => Output::Kafka(KafkaProducer::new(brokers, 20)?),
@@ -101,7 +101,7 @@ fn write(mut generator: Generator, args: &GenerateArgs) -> anyhow::Result<Summar
     let mut written = 0_u64;
     let note = |written: &mut u64| {
         *written += 1;
-        if *written % 10_000 == 0 {
+        if written.is_multiple_of(10_000) {
             bar.set_position(*written);
         }
     };
@@ -119,7 +119,10 @@ fn write(mut generator: Generator, args: &GenerateArgs) -> anyhow::Result<Summar
                 note(&mut written);
             }
             let Some(due) = generator.next_due() else { break };
-            let wait = (due - Utc::now()).to_std().unwrap_or_default().clamp(Duration::from_millis(1), Duration::from_millis(20));
+            let wait = (due - Utc::now())
+                .to_std()
+                .unwrap_or_default()
+                .clamp(Duration::from_millis(1), Duration::from_millis(20));
             std::thread::sleep(wait);
         },
     }

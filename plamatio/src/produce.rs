@@ -1,6 +1,12 @@
 //! Generated records to Kafka.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use events::generate::Generated;
@@ -11,10 +17,6 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
-};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
 };
 
 /// Counts what the broker acknowledged.
@@ -90,7 +92,9 @@ impl KafkaProducer {
                     std::thread::sleep(Duration::from_millis(1));
                     message = back;
                 }
-                Err((error, _)) => return Err(anyhow!(error).context(format!("cannot write to Kafka at {}", self.brokers))),
+                Err((error, _)) => {
+                    return Err(anyhow!(error).context(format!("cannot write to Kafka at {}", self.brokers)));
+                }
             }
         }
     }
@@ -114,9 +118,9 @@ impl KafkaProducer {
 
     /// Waits until everything is acknowledged.
     pub(crate) fn flush(&self) -> anyhow::Result<()> {
-        self.producer
-            .flush(Duration::from_secs(60))
-            .with_context(|| format!("Kafka at {} did not acknowledge everything within 60 s", self.brokers))?;
+        self.producer.flush(Duration::from_secs(60)).with_context(|| {
+            format!("Kafka at {} did not acknowledge everything within 60 s", self.brokers)
+        })?;
         self.check()
     }
 }
@@ -129,14 +133,15 @@ pub(crate) async fn create_topics(brokers: &str, topics: &[&str], partitions: i3
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).collect();
     let timeout = Some(Duration::from_secs(10));
     let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
-    let created = admin
-        .create_topics(&wanted, &options)
-        .await
-        .with_context(|| format!("no answer from Kafka at {brokers}; check --brokers and that the broker runs"))?;
+    let created = admin.create_topics(&wanted, &options).await.with_context(|| {
+        format!("no answer from Kafka at {brokers}; check --brokers and that the broker runs")
+    })?;
     for topic in created {
         match topic {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => return Err(anyhow!("Kafka at {brokers} did not create topic {topic}: {code}")),
+            Err((topic, code)) => {
+                return Err(anyhow!("Kafka at {brokers} did not create topic {topic}: {code}"));
+            }
         }
     }
     Ok(())

@@ -21,7 +21,6 @@ pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("{text}");
 }
 
-
 /// Prints a job's ledger.
 pub(crate) fn ledger(ledger: &Ledger, format: SummaryFormat) -> anyhow::Result<()> {
     match format {

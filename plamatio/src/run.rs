@@ -42,7 +42,9 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
             Some(PathBuf::from("plamatio-data/state").join(name))
         }
     };
+    let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let options = JobOptions {
+        name,
         state,
         dead_letters: dead_letter_sink(&connectors, &args.dead_letters).await?,
         clock: clock::system(),
@@ -62,7 +64,10 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// A Delta table for what is set aside; `none` for none.
-pub(crate) async fn dead_letter_sink(connectors: &Connectors, path: &str) -> anyhow::Result<Option<Box<dyn Sink>>> {
+pub(crate) async fn dead_letter_sink(
+    connectors: &Connectors,
+    path: &str,
+) -> anyhow::Result<Option<Box<dyn Sink>>> {
     if path == "none" {
         return Ok(None);
     }

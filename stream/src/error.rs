@@ -102,7 +102,11 @@ impl StreamError {
         problem: impl Into<String>,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        StreamError::Connector { table: table.into(), problem: problem.into(), source: Some(Arc::new(source)) }
+        StreamError::Connector {
+            table: table.into(),
+            problem: problem.into(),
+            source: Some(Arc::new(source)),
+        }
     }
 
     /// A contradiction within the engine.

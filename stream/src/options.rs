@@ -48,7 +48,8 @@ impl Options {
 
     /// The option as text; an error that names it when it is absent.
     pub fn require(&self, name: &str) -> Result<&str, StreamError> {
-        self.get(name).ok_or_else(|| StreamError::MissingOption { table: self.table.clone(), option: name.to_owned() })
+        self.get(name)
+            .ok_or_else(|| StreamError::MissingOption { table: self.table.clone(), option: name.to_owned() })
     }
 
     /// The option parsed, or `default`. `expected` says in words what would have been right.
@@ -68,7 +69,9 @@ impl Options {
     pub fn duration_or(&self, name: &str, default: Duration) -> Result<Duration, StreamError> {
         match self.get(name) {
             None => Ok(default),
-            Some(text) => parse_duration(text).ok_or_else(|| self.bad(name, "a duration such as '500 ms' or '1 min'")),
+            Some(text) => {
+                parse_duration(text).ok_or_else(|| self.bad(name, "a duration such as '500 ms' or '1 min'"))
+            }
         }
     }
 

@@ -189,7 +189,11 @@ pub struct SinkPlan {
 }
 
 /// Plans a script. `values` fill its variables.
-pub async fn plan(text: &str, values: &BTreeMap<String, String>, connectors: &Connectors) -> Result<JobPlan, StreamError> {
+pub async fn plan(
+    text: &str,
+    values: &BTreeMap<String, String>,
+    connectors: &Connectors,
+) -> Result<JobPlan, StreamError> {
     let text = variables::substitute(text, values)?;
     let script = script::parse(&text)?;
     let settings = settings(&script)?;
@@ -198,7 +202,7 @@ pub async fn plan(text: &str, values: &BTreeMap<String, String>, connectors: &Co
     let mut inserts = 0;
     for statement in &script.statements {
         match statement {
-            Statement::Table(table) => catalog.create_table(table).await?,
+            Statement::Table(table) => catalog.create_table(table)?,
             Statement::View { name, span, query } => {
                 let plan = query_plan(&catalog, query).await?;
                 catalog.create_view(name, *span, plan)?;
@@ -214,9 +218,13 @@ pub async fn plan(text: &str, values: &BTreeMap<String, String>, connectors: &Co
         }
     }
     if inserts == 0 {
-        return Err(SqlError::at(&script.text, None, "the script has no INSERT INTO, so there is nothing to run")
-            .with_help("write INSERT INTO a_sink_table SELECT …")
-            .into());
+        return Err(SqlError::at(
+            &script.text,
+            None,
+            "the script has no INSERT INTO, so there is nothing to run",
+        )
+        .with_help("write INSERT INTO a_sink_table SELECT …")
+        .into());
     }
     let fingerprint = format!("{:032x}", XxHash3_128::oneshot(script.text.as_bytes()));
     Ok(JobPlan { fingerprint, ..graph.finish(&catalog, connectors, settings)? })
@@ -230,19 +238,30 @@ fn settings(script: &Script) -> Result<Settings, SqlError> {
     };
     for (name, (value, span)) in &script.settings {
         let bad = |expected: &str| {
-            SqlError::at(&script.text, tokens::place(span.start), format!("setting '{name}' = '{value}' is not {expected}"))
+            SqlError::at(
+                &script.text,
+                tokens::place(span.start),
+                format!("setting '{name}' = '{value}' is not {expected}"),
+            )
         };
-        let duration = || parse_duration(value).filter(|d| !d.is_zero()).ok_or_else(|| bad("a duration such as '250 ms'"));
+        let duration = || {
+            parse_duration(value).filter(|d| !d.is_zero()).ok_or_else(|| bad("a duration such as '250 ms'"))
+        };
         match name.as_str() {
             "emit.interval" => settings.emit_interval = duration()?,
             "checkpoint.interval" => settings.checkpoint_interval = duration()?,
             "parallelism" => {
                 let threads = value.parse().ok().filter(|threads| (1..=1024).contains(threads));
-                settings.parallelism = Some(threads.ok_or_else(|| bad("a number of threads from 1 to 1024"))?);
+                settings.parallelism =
+                    Some(threads.ok_or_else(|| bad("a number of threads from 1 to 1024"))?);
             }
             _ => {
-                return Err(SqlError::at(&script.text, tokens::place(span.start), format!("unknown setting '{name}'"))
-                    .with_help("the settings are emit.interval, checkpoint.interval and parallelism"));
+                return Err(SqlError::at(
+                    &script.text,
+                    tokens::place(span.start),
+                    format!("unknown setting '{name}'"),
+                )
+                .with_help("the settings are emit.interval, checkpoint.interval and parallelism"));
             }
         }
     }
@@ -354,6 +373,7 @@ fn optimised(catalog: &Catalog, plan: LogicalPlan, span: Span) -> Result<Logical
         .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(|error| catalog.diagnose(error))?;
     let plan = rewrite::to_streaming(catalog, plan, span)?;
-    let plan = state.optimizer().optimize(plan, &state, |_, _| {}).map_err(|error| catalog.diagnose(error))?;
+    let plan =
+        state.optimizer().optimize(plan, &state, |_, _| {}).map_err(|error| catalog.diagnose(error))?;
     Ok(plan)
 }

@@ -103,7 +103,12 @@ pub enum Polled {
 pub trait Reader: Send {
     /// Reads what is there, at most about `max_records`, into the batch of each partition (in the order in
     /// which they were given to [`Source::reader`]); waits up to `wait` for the first record.
-    fn poll(&mut self, batches: &mut [RawBatch], max_records: usize, wait: Duration) -> Result<Polled, StreamError>;
+    fn poll(
+        &mut self,
+        batches: &mut [RawBatch],
+        max_records: usize,
+        wait: Duration,
+    ) -> Result<Polled, StreamError>;
 
     /// Read no further than what is there now: from here on the reader is bounded.
     fn drain(&mut self) -> Result<(), StreamError>;
@@ -197,13 +202,18 @@ impl SourceOptions {
         let options = &table.options;
         let micros = |name: &str, default: Duration| {
             let duration = options.duration_or(name, default)?;
-            i64::try_from(duration.as_micros()).map_err(|_| options.bad(name, "a duration below 292,000 years"))
+            i64::try_from(duration.as_micros())
+                .map_err(|_| options.bad(name, "a duration below 292,000 years"))
         };
         let key = options.get("deduplicate.key").unwrap_or_default();
         let deduplicate_key: Vec<String> =
             key.split([',', ';']).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        if let Some(unknown) = deduplicate_key.iter().find(|name| table.columns.iter().all(|c| c.name != **name)) {
-            return Err(options.bad("deduplicate.key", &format!("a list of columns: there is no column '{unknown}'")));
+        if let Some(unknown) =
+            deduplicate_key.iter().find(|name| table.columns.iter().all(|c| c.name != **name))
+        {
+            return Err(
+                options.bad("deduplicate.key", &format!("a list of columns: there is no column '{unknown}'"))
+            );
         }
         if !matches!(options.get("format").unwrap_or("json"), "json") {
             return Err(options.bad("format", "a known format; 'json' is"));

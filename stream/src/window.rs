@@ -76,7 +76,12 @@ impl WindowSpec {
 
     /// A lower bound of the start of every window that can still be written once the watermark stands at
     /// `watermark`, given the earliest start among the open ones.
-    pub fn starts_from(self, watermark: Watermark, lateness_us: i64, earliest_open: Option<i64>) -> Watermark {
+    pub fn starts_from(
+        self,
+        watermark: Watermark,
+        lateness_us: i64,
+        earliest_open: Option<i64>,
+    ) -> Watermark {
         if watermark == Watermark::START || watermark == Watermark::END {
             return watermark;
         }

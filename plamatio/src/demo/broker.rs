@@ -21,7 +21,9 @@ impl Broker {
     pub(crate) fn start(topics: &[&str]) -> anyhow::Result<Self> {
         let cluster = MockCluster::new(1).context("cannot start the in-process broker")?;
         for topic in topics {
-            cluster.create_topic(topic, PARTITIONS, 1).with_context(|| format!("cannot create topic {topic}"))?;
+            cluster
+                .create_topic(topic, PARTITIONS, 1)
+                .with_context(|| format!("cannot create topic {topic}"))?;
         }
         let address = cluster.bootstrap_servers();
         Ok(Broker { _cluster: cluster, address })

@@ -25,14 +25,13 @@ pub(crate) struct Services {
 
 impl Services {
     /// Uses what is given, starts what is installed, notes what is missing.
-    pub(crate) async fn start(folder: &Path, database_url: Option<String>, redis_url: Option<String>) -> Services {
-        let mut services = Services {
-            database_url,
-            redis_url,
-            missing: Vec::new(),
-            children: Vec::new(),
-            temporary: None,
-        };
+    pub(crate) async fn start(
+        folder: &Path,
+        database_url: Option<String>,
+        redis_url: Option<String>,
+    ) -> Services {
+        let mut services =
+            Services { database_url, redis_url, missing: Vec::new(), children: Vec::new(), temporary: None };
         if services.redis_url.is_none() {
             match services.start_redis(folder).await {
                 Ok(url) => services.redis_url = Some(url),
@@ -44,9 +43,9 @@ impl Services {
         if services.database_url.is_none() {
             match services.start_postgres(folder).await {
                 Ok(url) => services.database_url = Some(url),
-                Err(error) => services.missing.push(format!(
-                    "storefront: off ({error:#}). Install postgresql or set DATABASE_URL."
-                )),
+                Err(error) => services
+                    .missing
+                    .push(format!("storefront: off ({error:#}). Install postgresql or set DATABASE_URL.")),
             }
         }
         services
@@ -108,17 +107,39 @@ impl Services {
             }
         };
         let mut init = run(&bin.join("initdb"));
-        init.arg("-D").arg(&data).args(["-A", "trust", "-U", "plamatio", "--no-sync", "-E", "UTF8", "--locale=C"]);
-        let output = init.stdin(Stdio::null()).current_dir("/").output().await.context("cannot run initdb")?;
+        init.arg("-D").arg(&data).args([
+            "-A",
+            "trust",
+            "-U",
+            "plamatio",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]);
+        let output =
+            init.stdin(Stdio::null()).current_dir("/").output().await.context("cannot run initdb")?;
         if !output.status.success() {
-            bail!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default());
+            bail!(
+                "initdb failed: {}",
+                String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()
+            );
         }
         let port = free_port()?;
         let mut server = run(&bin.join("postgres"));
         server
             .arg("-D")
             .arg(&data)
-            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"])
+            .args([
+                "-p",
+                &port.to_string(),
+                "-h",
+                "127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+                "-c",
+                "fsync=off",
+            ])
             .current_dir("/");
         let child = spawn(server, &folder.join("postgres.log"))?;
         self.children.push((child, "INT"));
@@ -129,7 +150,10 @@ impl Services {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("the server did not accept connections within 10 s; see {}", folder.join("postgres.log").display())
+        bail!(
+            "the server did not accept connections within 10 s; see {}",
+            folder.join("postgres.log").display()
+        )
     }
 
     /// Ends the private instances.
@@ -137,7 +161,8 @@ impl Services {
         for (child, signal) in &mut self.children {
             if let Some(pid) = child.id() {
                 // A polite signal first; dropping the child kills it if that was not enough.
-                let asked = Command::new("kill").arg(format!("-{}", signal)).arg(pid.to_string()).status().await;
+                let asked =
+                    Command::new("kill").arg(format!("-{}", signal)).arg(pid.to_string()).status().await;
                 if asked.is_ok() {
                     let _ended = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
                 }

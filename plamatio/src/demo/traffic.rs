@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -13,7 +13,6 @@ use anyhow::{Context, anyhow};
 use chrono::Utc;
 use events::generate::{Catalogue, Generator, GeneratorConfig, Product};
 use sqlx::{PgPool, Row};
-use std::sync::Mutex;
 use stream::runtime::job::Status;
 
 use super::reads;
@@ -39,8 +38,12 @@ impl Traffic {
         catalogue: Option<Catalogue>,
         readers: Vec<Arc<Status>>,
     ) -> anyhow::Result<Self> {
-        let config =
-            GeneratorConfig { seed, start: Utc::now(), events_per_second: rate, ..GeneratorConfig::default() };
+        let config = GeneratorConfig {
+            seed,
+            start: Utc::now(),
+            events_per_second: rate,
+            ..GeneratorConfig::default()
+        };
         let mut generator = match catalogue {
             Some(catalogue) => Generator::with_catalogue(config, catalogue)?,
             None => Generator::new(config)?,
@@ -58,8 +61,11 @@ impl Traffic {
                 }
                 producer.check()?;
                 #[expect(clippy::cast_precision_loss, reason = "a count of records below 2^52")]
-                let behind = |status: &Arc<Status>| count.load(Ordering::Relaxed).saturating_sub(reads(status)) as f64;
-                while !stopped.load(Ordering::Relaxed) && readers.iter().any(|status| behind(status) > most_behind) {
+                let behind =
+                    |status: &Arc<Status>| count.load(Ordering::Relaxed).saturating_sub(reads(status)) as f64;
+                while !stopped.load(Ordering::Relaxed)
+                    && readers.iter().any(|status| behind(status) > most_behind)
+                {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 std::thread::sleep(Duration::from_millis(10));
@@ -113,10 +119,15 @@ pub(crate) async fn catalogue(pool: &PgPool, seed: u64) -> anyhow::Result<Option
     let mut products = Vec::new();
     for row in rows {
         let whole = |column: &str| -> anyhow::Result<u32> {
-            let value: i64 = row.try_get::<i64, _>(column).or_else(|_| row.try_get::<i32, _>(column).map(i64::from))?;
+            let value: i64 =
+                row.try_get::<i64, _>(column).or_else(|_| row.try_get::<i32, _>(column).map(i64::from))?;
             Ok(u32::try_from(value)?)
         };
-        products.push(Product { id: whole("id")?, category_id: whole("category_id")?, price_minor: whole("price_minor")? });
+        products.push(Product {
+            id: whole("id")?,
+            category_id: whole("category_id")?,
+            price_minor: whole("price_minor")?,
+        });
     }
     if products.is_empty() {
         return Ok(None);

@@ -47,7 +47,10 @@ impl JsonDecoder {
         for field in schema.fields() {
             let kind = Kind::of(field.data_type()).ok_or_else(|| {
                 let (name, data_type) = (field.name(), field.data_type());
-                StreamError::connector(table, format!("column '{name}' of type {data_type} cannot be read from JSON"))
+                StreamError::connector(
+                    table,
+                    format!("column '{name}' of type {data_type} cannot be read from JSON"),
+                )
             })?;
             kinds.push((field.name().clone(), kind));
         }

@@ -16,7 +16,10 @@ use datafusion::{
     common::cast::as_boolean_array,
     logical_expr::{EmitTo, GroupsAccumulator},
     physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr, aggregate::AggregateFunctionExpr},
-    physical_plan::aggregates::{group_values::{GroupValues, new_group_values}, order::GroupOrdering},
+    physical_plan::aggregates::{
+        group_values::{GroupValues, new_group_values},
+        order::GroupOrdering,
+    },
 };
 
 use crate::error::StreamError;
@@ -37,6 +40,9 @@ struct Aggregate {
     state_columns: usize,
 }
 
+/// An aggregate and its `FILTER (WHERE …)`.
+pub type FilteredAggregate = (Arc<AggregateFunctionExpr>, Option<Arc<dyn PhysicalExpr>>);
+
 /// Keys, arguments and filters of a batch, evaluated once.
 #[derive(Debug)]
 pub struct Inputs {
@@ -50,7 +56,7 @@ impl Aggregation {
     /// An aggregation by `keys` of `aggregates`, each with its `FILTER (WHERE …)`.
     pub fn new(
         keys: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
-        aggregates: Vec<(Arc<AggregateFunctionExpr>, Option<Arc<dyn PhysicalExpr>>)>,
+        aggregates: Vec<FilteredAggregate>,
     ) -> Result<Self, StreamError> {
         let mut fields: Vec<FieldRef> = Vec::new();
         for (index, (_, field)) in keys.iter().enumerate() {
@@ -61,7 +67,11 @@ impl Aggregation {
         for (index, (function, filter)) in aggregates.into_iter().enumerate() {
             let states = function.state_fields()?;
             for (part, state) in states.iter().enumerate() {
-                fields.push(Arc::new(Field::new(format!("state_{index}_{part}"), state.data_type().clone(), true)));
+                fields.push(Arc::new(Field::new(
+                    format!("state_{index}_{part}"),
+                    state.data_type().clone(),
+                    true,
+                )));
             }
             all.push(Aggregate { function, filter, state_columns: states.len() });
         }
@@ -123,14 +133,22 @@ impl Aggregation {
     }
 
     /// A batch of states from key columns and state columns.
-    pub fn state_batch(&self, mut keys: Vec<ArrayRef>, states: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, StreamError> {
+    pub fn state_batch(
+        &self,
+        mut keys: Vec<ArrayRef>,
+        states: Vec<ArrayRef>,
+        rows: usize,
+    ) -> Result<RecordBatch, StreamError> {
         keys.extend(states);
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.state_schema), keys, &options)?)
     }
 
     /// Merges batches of states into one, a row a key.
-    pub fn combine<'a>(&self, batches: impl IntoIterator<Item = &'a RecordBatch>) -> Result<RecordBatch, StreamError> {
+    pub fn combine<'a>(
+        &self,
+        batches: impl IntoIterator<Item = &'a RecordBatch>,
+    ) -> Result<RecordBatch, StreamError> {
         let mut table = self.table()?;
         for batch in batches {
             table.merge(self, batch)?;
@@ -191,7 +209,9 @@ pub struct Accumulators {
 impl Accumulators {
     /// Adds rows: row `i` goes to group `groups[i]`.
     pub fn update(&mut self, inputs: &Inputs, groups: &[usize], total: usize) -> Result<(), StreamError> {
-        for ((accumulator, arguments), filter) in self.all.iter_mut().zip(&inputs.arguments).zip(&inputs.filters) {
+        for ((accumulator, arguments), filter) in
+            self.all.iter_mut().zip(&inputs.arguments).zip(&inputs.filters)
+        {
             accumulator.update_batch(arguments, groups, filter.as_ref(), total)?;
         }
         Ok(())
@@ -219,7 +239,11 @@ impl Accumulators {
 
     /// The values of all groups; the accumulators start anew.
     pub fn evaluate(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
-        Ok(self.all.iter_mut().map(|accumulator| accumulator.evaluate(EmitTo::All)).collect::<Result<_, _>>()?)
+        Ok(self
+            .all
+            .iter_mut()
+            .map(|accumulator| accumulator.evaluate(EmitTo::All))
+            .collect::<Result<_, _>>()?)
     }
 }
 

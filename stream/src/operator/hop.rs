@@ -25,11 +25,7 @@ use super::{
     Partial,
     aggregate::{Aggregation, GroupTable},
 };
-use crate::{
-    error::StreamError,
-    time::Watermark,
-    window::WindowSpec,
-};
+use crate::{error::StreamError, time::Watermark, window::WindowSpec};
 
 /// State batches of a pane are merged into one when there are more than this.
 const MAX_BATCHES: usize = 16;
@@ -48,7 +44,11 @@ impl PanePartials {
     }
 
     /// Counts a batch; `times` has the event time of each row, none NULL.
-    pub fn update(&mut self, batch: &RecordBatch, times: &TimestampMicrosecondArray) -> Result<(), StreamError> {
+    pub fn update(
+        &mut self,
+        batch: &RecordBatch,
+        times: &TimestampMicrosecondArray,
+    ) -> Result<(), StreamError> {
         let times = times.values();
         let (Some(min), Some(max)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
         let inputs = self.aggregation.inputs(batch)?;
@@ -138,7 +138,8 @@ impl Panes {
         let ends = self.ends(|end| end <= limit_us, self.panes.keys());
         let mut windows = Vec::with_capacity(ends.len());
         for end in ends {
-            let batches = self.panes.range(end.saturating_sub(self.size_us)..end).flat_map(|(_, batches)| batches);
+            let batches =
+                self.panes.range(end.saturating_sub(self.size_us)..end).flat_map(|(_, batches)| batches);
             let (keys, values, rows) = self.aggregation.evaluate(batches)?;
             windows.push((end, keys, values, rows));
         }
@@ -169,7 +170,10 @@ impl Panes {
     ///
     /// Windows that reach past the newest pane are suffixes of each other, so they are built from the newest
     /// pane backwards, each from the one before: the cost is two merges a window, not one a pane.
-    pub fn provisional(&mut self, overlay: &BTreeMap<i64, Vec<RecordBatch>>) -> Result<Vec<WindowRows>, StreamError> {
+    pub fn provisional(
+        &mut self,
+        overlay: &BTreeMap<i64, Vec<RecordBatch>>,
+    ) -> Result<Vec<WindowRows>, StreamError> {
         let changed = std::mem::take(&mut self.changed);
         let ends = self.ends(|_| true, changed.iter().chain(overlay.keys()));
         let newest = self.panes.keys().chain(overlay.keys()).max().copied().unwrap_or(i64::MIN);
@@ -188,7 +192,13 @@ impl Panes {
                 let added: Vec<i64> = panes.range(start..from).copied().collect();
                 if !added.is_empty() || running.is_none() {
                     let combined = self.aggregation.combine(
-                        added.iter().flat_map(|pane| pane_batches(*pane)).cloned().chain(running.take()).collect::<Vec<_>>().iter(),
+                        added
+                            .iter()
+                            .flat_map(|pane| pane_batches(*pane))
+                            .cloned()
+                            .chain(running.take())
+                            .collect::<Vec<_>>()
+                            .iter(),
                     )?;
                     running = Some(combined);
                 }

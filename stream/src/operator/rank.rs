@@ -60,7 +60,8 @@ impl Rank {
             columns.push(SortColumn { values: evaluate(&sort.expr)?, options: Some(sort.options) });
         }
         // The sort is not stable by itself: the arrival order goes in as the last column.
-        let arrival: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..u64::try_from(rows).unwrap_or(u64::MAX)));
+        let arrival: ArrayRef =
+            Arc::new(UInt64Array::from_iter_values(0..u64::try_from(rows).unwrap_or(u64::MAX)));
         columns.push(SortColumn { values: arrival, options: None });
         let order = lexsort_to_indices(&columns, None)?;
 
@@ -70,8 +71,8 @@ impl Rank {
             keys.push(take(&column.values, &order, None)?);
         }
         let mut numbers = Vec::with_capacity(rows);
-        let ranges = if keys.is_empty() { vec![0..rows] } else { partition(&keys)?.ranges() };
-        for range in ranges {
+        // The planner asks for a window column in PARTITION BY, so there is at least one key.
+        for range in partition(&keys)?.ranges() {
             numbers.extend((1_i64..).take(range.len()));
         }
         let mut columns = sorted.columns().to_vec();

@@ -92,7 +92,11 @@ impl Fragments {
     }
 
     /// Counts a batch; `times` has the event time of each row, none NULL.
-    pub fn update(&mut self, batch: &RecordBatch, times: &TimestampMicrosecondArray) -> Result<(), StreamError> {
+    pub fn update(
+        &mut self,
+        batch: &RecordBatch,
+        times: &TimestampMicrosecondArray,
+    ) -> Result<(), StreamError> {
         const NONE: usize = usize::MAX;
         let inputs: Inputs = self.aggregation.inputs(batch)?;
         let keys = match &mut self.keys {
@@ -141,8 +145,12 @@ impl Fragments {
             Some(keys) => keys.emit(EmitTo::All)?,
             None => Vec::new(),
         };
-        let key_index: UInt64Array =
-            self.fragments.iter().map(|f| u64::try_from(f.key).unwrap_or(u64::MAX)).collect::<Vec<_>>().into();
+        let key_index: UInt64Array = self
+            .fragments
+            .iter()
+            .map(|f| u64::try_from(f.key).unwrap_or(u64::MAX))
+            .collect::<Vec<_>>()
+            .into();
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(self.fragments.iter().map(|f| f.first_us))),
             Arc::new(Int64Array::from_iter_values(self.fragments.iter().map(|f| f.last_us))),
@@ -206,7 +214,8 @@ pub struct Sessions {
 impl Sessions {
     /// No sessions yet.
     pub fn new(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
-        let fields = aggregation.key_schema().fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+        let fields =
+            aggregation.key_schema().fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
         Ok(Sessions {
             schema: fragment_schema(&aggregation),
             gap_us,
@@ -304,7 +313,8 @@ impl Sessions {
         let mut spans = Vec::new();
         for (key, first_us) in crowded {
             // A later fragment of the same batch may have joined the session on; then it is listed again.
-            let session = self.sessions.get_mut(key).and_then(|all| all.iter_mut().find(|s| s.first_us == *first_us));
+            let session =
+                self.sessions.get_mut(key).and_then(|all| all.iter_mut().find(|s| s.first_us == *first_us));
             if let Some(session) = session.filter(|session| session.parts.len() > MAX_FRAGMENTS) {
                 groups.push(std::mem::take(&mut session.parts));
                 spans.push((session.first_us, session.last_us));
@@ -320,7 +330,8 @@ impl Sessions {
         let chunk = self.chunks.len();
         self.chunks.push(Chunk { live: batch.num_rows(), batch });
         for (row, (key, first_us)) in found.iter().enumerate() {
-            let session = self.sessions.get_mut(key).and_then(|all| all.iter_mut().find(|s| s.first_us == *first_us));
+            let session =
+                self.sessions.get_mut(key).and_then(|all| all.iter_mut().find(|s| s.first_us == *first_us));
             if let Some(session) = session {
                 session.parts = vec![(chunk, row)];
             }
@@ -341,7 +352,12 @@ impl Sessions {
         }
     }
 
-    fn fragment_batch(&self, spans: &[(i64, i64)], keys: Vec<ArrayRef>, states: Vec<ArrayRef>) -> Result<RecordBatch, StreamError> {
+    fn fragment_batch(
+        &self,
+        spans: &[(i64, i64)],
+        keys: Vec<ArrayRef>,
+        states: Vec<ArrayRef>,
+    ) -> Result<RecordBatch, StreamError> {
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(spans.iter().map(|(first, _)| *first))),
             Arc::new(Int64Array::from_iter_values(spans.iter().map(|(_, last)| *last))),

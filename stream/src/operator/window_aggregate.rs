@@ -35,11 +35,7 @@ use super::{
     hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
     session::{Fragments, SessionRows, Sessions},
 };
-use crate::{
-    error::StreamError,
-    time::Watermark,
-    window::WindowSpec,
-};
+use crate::{error::StreamError, time::Watermark, window::WindowSpec};
 
 /// Flink's `window_time` is the last millisecond of the window.
 pub const WINDOW_TIME_US: i64 = 1_000;
@@ -117,7 +113,9 @@ impl WindowPartial {
     /// No rows yet.
     pub fn new(spec: Arc<WindowAggregateSpec>) -> Result<Self, StreamError> {
         let stage = match spec.window {
-            WindowSpec::Hop { slide_us, .. } => Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us)),
+            WindowSpec::Hop { slide_us, .. } => {
+                Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us))
+            }
             WindowSpec::Session { gap_us } => {
                 Stage::Fragments(Box::new(Fragments::new(spec.aggregation.clone(), gap_us)?))
             }
@@ -251,7 +249,12 @@ impl WindowAggregate {
     }
 
     /// Window columns, keys and aggregates in the order of the schema; `spans` has `[start, end)` of each row.
-    fn output_batch(&self, spans: &[(i64, i64)], keys: Vec<ArrayRef>, values: Vec<ArrayRef>) -> Result<RecordBatch, StreamError> {
+    fn output_batch(
+        &self,
+        spans: &[(i64, i64)],
+        keys: Vec<ArrayRef>,
+        values: Vec<ArrayRef>,
+    ) -> Result<RecordBatch, StreamError> {
         let times = |of: fn(&(i64, i64)) -> i64| -> ArrayRef {
             Arc::new(TimestampMicrosecondArray::from_iter_values(spans.iter().map(of)).with_timezone("UTC"))
         };
@@ -280,7 +283,12 @@ impl WindowAggregate {
     }
 
     /// Writes windows in one batch.
-    fn write(&self, windows: Vec<RecordBatch>, is_final: bool, output: &mut Output) -> Result<(), StreamError> {
+    fn write(
+        &self,
+        windows: Vec<RecordBatch>,
+        is_final: bool,
+        output: &mut Output,
+    ) -> Result<(), StreamError> {
         if !windows.is_empty() {
             output.push(concat_batches(&self.spec.schema, &windows)?, is_final);
         }
@@ -324,7 +332,8 @@ impl Operator for WindowAggregate {
         let earliest_open = match &mut self.state {
             State::Panes(panes) => {
                 let closed = panes.close(limit_us)?;
-                let batches = closed.into_iter().map(|w| self.window_batch(w)).collect::<Result<Vec<_>, _>>()?;
+                let batches =
+                    closed.into_iter().map(|w| self.window_batch(w)).collect::<Result<Vec<_>, _>>()?;
                 self.written.retain(|end, _| *end > limit_us);
                 self.write(batches, true, output)?;
                 None

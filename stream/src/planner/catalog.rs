@@ -65,7 +65,8 @@ impl Catalog {
 
     /// An error about a table that does not exist.
     pub fn unknown_table(&self, name: &str, span: Span) -> SqlError {
-        self.error(span, format!("there is no table '{name}'")).with_help(diagnose::tables_help(name, &self.names))
+        self.error(span, format!("there is no table '{name}'"))
+            .with_help(diagnose::tables_help(name, &self.names))
     }
 
     /// DataFusion's error with its place.
@@ -89,7 +90,7 @@ impl Catalog {
     }
 
     /// Adds a table.
-    pub async fn create_table(&mut self, statement: &CreateTable) -> Result<(), StreamError> {
+    pub fn create_table(&mut self, statement: &CreateTable) -> Result<(), StreamError> {
         self.declare(&statement.name, statement.span)?;
         let mut options = statement.options.clone();
         let arroyo = ArroyoOptions::take(&mut options);
@@ -120,7 +121,8 @@ impl Catalog {
         };
         for key in &statement.primary_key {
             if columns.iter().all(|column| column.name != *key) {
-                let message = format!("PRIMARY KEY names '{key}', which is not a column of {}", statement.name);
+                let message =
+                    format!("PRIMARY KEY names '{key}', which is not a column of {}", statement.name);
                 return Err(self.error(statement.span, message).into());
             }
         }
@@ -141,19 +143,24 @@ impl Catalog {
             // A computed column gets its type from its expression, later.
             None => DataType::Null,
             Some(declared) => arrow_type(declared).ok_or_else(|| {
-                self.error(column.span, format!("column '{}' has type {declared}, which is not supported", column.name))
-                    .with_help(format!("the types are {KNOWN_TYPES}"))
+                self.error(
+                    column.span,
+                    format!("column '{}' has type {declared}, which is not supported", column.name),
+                )
+                .with_help(format!("the types are {KNOWN_TYPES}"))
             })?,
         };
         let kind = match &column.metadata {
             None => ColumnKind::Physical,
             Some(key) => {
                 let known = MetadataKey::from_name(key).ok_or_else(|| {
-                    self.error(column.span, format!("there is no metadata '{key}'"))
-                        .with_help("the metadata columns are is_final BOOLEAN, epoch BIGINT and revision BIGINT")
+                    self.error(column.span, format!("there is no metadata '{key}'")).with_help(
+                        "the metadata columns are is_final BOOLEAN, epoch BIGINT and revision BIGINT",
+                    )
                 })?;
                 if data_type != known.data_type() {
-                    let message = format!("metadata column '{}' must be of type {}", column.name, known.data_type());
+                    let message =
+                        format!("metadata column '{}' must be of type {}", column.name, known.data_type());
                     return Err(self.error(column.span, message).into());
                 }
                 ColumnKind::Metadata(known)
@@ -171,7 +178,8 @@ impl Catalog {
     ) -> Result<(), StreamError> {
         let expr = self.expression(expr, physical)?;
         let state = self.state();
-        let typed = state.create_physical_expr(expr.clone(), physical).map_err(|error| self.diagnose(error))?;
+        let typed =
+            state.create_physical_expr(expr.clone(), physical).map_err(|error| self.diagnose(error))?;
         let own_type = typed.data_type(physical.as_arrow())?;
         if declared.data_type.is_none() {
             // Timestamps of any unit become the engine's own.
@@ -194,9 +202,8 @@ impl Catalog {
     fn watermark(&self, watermark: &Watermark, columns: &[ColumnDef]) -> Result<WatermarkDef, StreamError> {
         self.check_event_time(&watermark.column, watermark.span, columns)?;
         let unclear = || {
-            self.error(watermark.span, format!("the watermark of '{}' is not understood", watermark.column)).with_help(
-                format!("write WATERMARK FOR {0} AS {0} - INTERVAL '5' SECOND", watermark.column),
-            )
+            self.error(watermark.span, format!("the watermark of '{}' is not understood", watermark.column))
+                .with_help(format!("write WATERMARK FOR {0} AS {0} - INTERVAL '5' SECOND", watermark.column))
         };
         let is_column = |expr: &SqlExpr| match expr {
             SqlExpr::Identifier(ident) => ident.value.to_lowercase() == watermark.column.to_lowercase(),
@@ -223,7 +230,9 @@ impl Catalog {
         if column.data_type != timestamp_type() {
             return Err(self
                 .error(span, format!("'{name}' cannot be event time: it is of type {}", column.data_type))
-                .with_help("declare it as TIMESTAMP(3), or compute one: event_time AS CAST(… AS TIMESTAMP)"));
+                .with_help(
+                    "declare it as TIMESTAMP(3), or compute one: event_time AS CAST(… AS TIMESTAMP)",
+                ));
         }
         Ok(())
     }

@@ -15,7 +15,9 @@ pub(crate) fn diagnose(script: &str, tables: &[String], error: DataFusionError) 
         return StreamError::DataFusion(error);
     }
     let mut message = root.strip_backtrace();
-    for prefix in ["Error during planning: ", "Schema error: ", "SQL error: ", "This feature is not implemented: "] {
+    for prefix in
+        ["Error during planning: ", "Schema error: ", "SQL error: ", "This feature is not implemented: "]
+    {
         if let Some(rest) = message.strip_prefix(prefix) {
             message = rest.to_owned();
         }
@@ -25,7 +27,8 @@ pub(crate) fn diagnose(script: &str, tables: &[String], error: DataFusionError) 
     if help.is_none()
         && let Some(diagnostic) = &diagnostic
     {
-        let words = diagnostic.notes.iter().map(|n| &n.message).chain(diagnostic.helps.iter().map(|h| &h.message));
+        let words =
+            diagnostic.notes.iter().map(|n| &n.message).chain(diagnostic.helps.iter().map(|h| &h.message));
         let text = words.map(|w| lower_first(w)).collect::<Vec<_>>().join("; ");
         help = (!text.is_empty()).then_some(text);
     }
@@ -61,7 +64,8 @@ fn split_help(message: &str, tables: &[String]) -> (String, Option<String>) {
 
 /// Names what exists, the nearest name first.
 pub(crate) fn tables_help(name: &str, tables: &[String]) -> String {
-    let nearest = tables.iter().min_by_key(|table| distance(name, table)).filter(|table| distance(name, table) <= 3);
+    let nearest =
+        tables.iter().min_by_key(|table| distance(name, table)).filter(|table| distance(name, table) <= 3);
     match nearest {
         Some(table) => format!("did you mean '{table}'?"),
         None if tables.is_empty() => "declare it with CREATE TABLE before it is used".to_owned(),

@@ -107,7 +107,12 @@ impl GraphBuilder {
         node
     }
 
-    fn stream(&mut self, build: &Build<'_>, plan: &LogicalPlan, counted_anew: bool) -> Result<Stream, StreamError> {
+    fn stream(
+        &mut self,
+        build: &Build<'_>,
+        plan: &LogicalPlan,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError> {
         let key = (plan.clone(), counted_anew);
         if let Some(node) = self.built.get(&key) {
             return Ok(Stream::Node(*node));
@@ -119,7 +124,12 @@ impl GraphBuilder {
         Ok(stream)
     }
 
-    fn new_stream(&mut self, build: &Build<'_>, plan: &LogicalPlan, counted_anew: bool) -> Result<Stream, StreamError> {
+    fn new_stream(
+        &mut self,
+        build: &Build<'_>,
+        plan: &LogicalPlan,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError> {
         match plan {
             LogicalPlan::SubqueryAlias(alias) => self.stream(build, &alias.input, counted_anew),
             LogicalPlan::TableScan(scan) => {
@@ -214,7 +224,9 @@ impl GraphBuilder {
                 }
                 Stream::Local(drafts)
             }
-            Stream::Node(input) => Stream::Node(self.add(OperatorPlan::Steps { steps: vec![step], schema }, input)),
+            Stream::Node(input) => {
+                Stream::Node(self.add(OperatorPlan::Steps { steps: vec![step], schema }, input))
+            }
         })
     }
 
@@ -231,20 +243,37 @@ impl GraphBuilder {
         }
         let mut sources = Vec::new();
         for (name, columns) in &wanted {
-            let table = catalog.table(name).ok_or_else(|| StreamError::internal(format!("table {name} got lost")))?;
+            let table =
+                catalog.table(name).ok_or_else(|| StreamError::internal(format!("table {name} got lost")))?;
             sources.push(source(catalog, connectors, table, columns)?);
         }
         let mut locals = Vec::new();
         for local in &self.locals {
             let index = sources.iter().position(|source| source.table.name == local.table);
-            let index = index.ok_or_else(|| StreamError::internal(format!("source {} got lost", local.table)))?;
-            let indexes =
-                local.columns.iter().map(|c| sources[index].schema.index_of(c)).collect::<Result<Vec<_>, _>>()?;
+            let index =
+                index.ok_or_else(|| StreamError::internal(format!("source {} got lost", local.table)))?;
+            let indexes = local
+                .columns
+                .iter()
+                .map(|c| sources[index].schema.index_of(c))
+                .collect::<Result<Vec<_>, _>>()?;
             let mut steps = vec![Step::Select { indexes }];
             steps.extend(local.steps.iter().cloned());
-            locals.push(LocalPlan { source: index, steps, terminal: local.terminal.clone(), node: local.node });
+            locals.push(LocalPlan {
+                source: index,
+                steps,
+                terminal: local.terminal.clone(),
+                node: local.node,
+            });
         }
-        Ok(JobPlan { sources, locals, nodes: self.nodes, sinks: self.sinks, settings, fingerprint: String::new() })
+        Ok(JobPlan {
+            sources,
+            locals,
+            nodes: self.nodes,
+            sinks: self.sinks,
+            settings,
+            fingerprint: String::new(),
+        })
     }
 }
 
@@ -261,7 +290,9 @@ fn source(
     }
     let Some(factory) = connectors.sources.get(&connector) else {
         let known = connectors.sources.names().collect::<Vec<_>>().join("', '");
-        return Err(table.options.bad("connector", &format!("a connector for sources; these are: '{known}'")));
+        return Err(table
+            .options
+            .bad("connector", &format!("a connector for sources; these are: '{known}'")));
     };
     let options = SourceOptions::read(table)?;
     factory.validate(table)?;
@@ -277,7 +308,9 @@ fn source(
             ColumnKind::Physical => {
                 inputs.insert(column.name.clone());
             }
-            ColumnKind::Generated(expr) => inputs.extend(expr.column_refs().into_iter().map(|c| c.name.clone())),
+            ColumnKind::Generated(expr) => {
+                inputs.extend(expr.column_refs().into_iter().map(|c| c.name.clone()))
+            }
             ColumnKind::Metadata(_) => {
                 return Err(StreamError::connector(
                     &table.name,
@@ -334,7 +367,10 @@ impl Build<'_> {
             Expr::Alias(alias) => alias.expr.as_ref(),
             other => other,
         };
-        self.catalog.state().create_physical_expr(expr.clone(), schema).map_err(|error| self.catalog.diagnose(error))
+        self.catalog
+            .state()
+            .create_physical_expr(expr.clone(), schema)
+            .map_err(|error| self.catalog.diagnose(error))
     }
 
     fn filter(&self, predicate: &Expr, schema: &DFSchema) -> Result<Step, StreamError> {

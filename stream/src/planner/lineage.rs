@@ -59,7 +59,10 @@ pub(crate) fn origin_at(plan: &LogicalPlan, index: usize) -> Origin<'_> {
         LogicalPlan::Extension(extension) => {
             let node = extension.node.as_any();
             if let Some(window) = node.downcast_ref::<WindowAggregateNode>() {
-                return window.group_columns.get(index).map_or(Origin::Computed, |column| Origin::Window(*column));
+                return window
+                    .group_columns
+                    .get(index)
+                    .map_or(Origin::Computed, |column| Origin::Window(*column));
             }
             match node.downcast_ref::<RankNode>() {
                 Some(rank) if index < rank.input.schema().fields().len() => origin_at(&rank.input, index),

@@ -103,7 +103,8 @@ impl UserDefinedLogicalNodeCore for WindowAggregateNode {
         let schema = self.input.schema();
         let exprs = self.expressions();
         let columns = exprs.iter().flat_map(Expr::column_refs);
-        let mut needed: Vec<usize> = columns.filter_map(|column| schema.maybe_index_of_column(column)).collect();
+        let mut needed: Vec<usize> =
+            columns.filter_map(|column| schema.maybe_index_of_column(column)).collect();
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])

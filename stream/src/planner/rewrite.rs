@@ -17,7 +17,10 @@ use datafusion::{
         Column, ScalarValue,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
-    logical_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, Window, WindowFunctionDefinition, expr::ScalarFunction},
+    logical_expr::{
+        Aggregate, Expr, Filter, LogicalPlan, Projection, Window, WindowFunctionDefinition,
+        expr::ScalarFunction,
+    },
     sql::sqlparser::tokenizer::{Location, Span},
 };
 
@@ -35,7 +38,11 @@ use crate::{
 };
 
 /// Rewrites a plan; `insert` is where its statement stands, for errors that have no better place.
-pub(crate) fn to_streaming(catalog: &Catalog, plan: LogicalPlan, insert: Span) -> Result<LogicalPlan, StreamError> {
+pub(crate) fn to_streaming(
+    catalog: &Catalog,
+    plan: LogicalPlan,
+    insert: Span,
+) -> Result<LogicalPlan, StreamError> {
     let mut failed = None;
     let rewritten = plan.transform_up(|plan| {
         let rewritten = match plan {
@@ -80,7 +87,9 @@ impl Rewrite<'_> {
     fn aggregate(&self, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
         let groups = &aggregate.group_expr;
         if let Some(Expr::GroupingSet(_)) = groups.first() {
-            return Err(self.error(groups, "GROUPING SETS, CUBE and ROLLUP are not supported in a stream").into());
+            return Err(self
+                .error(groups, "GROUPING SETS, CUBE and ROLLUP are not supported in a stream")
+                .into());
         }
         let mut window: Option<Found> = None;
         let mut time: Option<Expr> = None;
@@ -147,14 +156,21 @@ impl Rewrite<'_> {
         if window.partition_by.is_empty() {
             return Ok(());
         }
-        let names: Vec<&str> = keys.iter().map(|key| key_name(key)).collect();
+        let names: Vec<&str> = keys.iter().map(key_name).collect();
         let mut wanted: Vec<&str> = window.partition_by.iter().map(String::as_str).collect();
         let mut given = names.clone();
         wanted.sort_unstable();
         given.sort_unstable();
         if wanted != given {
             return Err(self
-                .error(groups, format!("the session is by {}, but the query groups by {}", wanted.join(", "), given.join(", ")))
+                .error(
+                    groups,
+                    format!(
+                        "the session is by {}, but the query groups by {}",
+                        wanted.join(", "),
+                        given.join(", ")
+                    ),
+                )
                 .with_help("group by window_start, window_end and the columns of PARTITION BY")
                 .into());
         }
@@ -174,18 +190,28 @@ impl Rewrite<'_> {
         let (time_kind, lateness_us) = self.time_of(&origin(below, column), column)?;
         Ok(Found {
             spec: self.spec(kind, intervals, &function.args)?,
-            partition_by: partition_by.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            partition_by: partition_by
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             time_kind,
             lateness_us,
         })
     }
 
     /// The window of `tumble(…)`, `hop(…)` or `session(…)`: over the event time of the input.
-    fn function_window(&self, function: &ScalarFunction, input: &LogicalPlan) -> Result<(Column, Found), StreamError> {
+    fn function_window(
+        &self,
+        function: &ScalarFunction,
+        input: &LogicalPlan,
+    ) -> Result<(Column, Found), StreamError> {
         let mut best: Option<(usize, TimeKind, i64)> = None;
         for index in 0..input.schema().fields().len() {
             let time = match origin_at(input, index) {
-                Origin::Table(table, column) => self.source_time(table, column).map(|lateness| (TimeKind::Event, lateness)),
+                Origin::Table(table, column) => {
+                    self.source_time(table, column).map(|lateness| (TimeKind::Event, lateness))
+                }
                 Origin::Window(GroupColumn::WindowTime) => Some((TimeKind::WindowTime, 0)),
                 Origin::Window(GroupColumn::WindowEnd) => Some((TimeKind::Event, 0)),
                 _ => None,
@@ -218,7 +244,9 @@ impl Rewrite<'_> {
         }
         match (kind, micros.as_slice()) {
             ("tumble", [size]) => Ok(WindowSpec::tumble(*size)),
-            ("hop", [slide, size]) if size % slide == 0 => Ok(WindowSpec::Hop { slide_us: *slide, size_us: *size }),
+            ("hop", [slide, size]) if size % slide == 0 => {
+                Ok(WindowSpec::Hop { slide_us: *slide, size_us: *size })
+            }
             ("hop", [_, _]) => Err(self
                 .error(args, "the size of a hopping window must be a whole multiple of its slide")
                 .with_help("the slide comes first: HOP(…, INTERVAL '1' MINUTE, INTERVAL '1' HOUR)")
@@ -244,7 +272,9 @@ impl Rewrite<'_> {
                 Some(lateness_us) => Ok((TimeKind::Event, lateness_us)),
                 None => fail(
                     format!("'{name}' is not the event time of table {table}"),
-                    &format!("declare WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND in CREATE TABLE {table}"),
+                    &format!(
+                        "declare WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND in CREATE TABLE {table}"
+                    ),
                 ),
             },
             _ => fail(
@@ -279,7 +309,10 @@ impl Rewrite<'_> {
         };
         if name != "row_number" {
             return Err(self
-                .error(&window.window_expr, format!("the window function {name} is not supported in a stream"))
+                .error(
+                    &window.window_expr,
+                    format!("the window function {name} is not supported in a stream"),
+                )
                 .with_help(help)
                 .into());
         }
@@ -290,7 +323,10 @@ impl Rewrite<'_> {
             .any(|expr| matches!(origin_of(expr, &window.input), Origin::Window(column) if !matches!(column, GroupColumn::Key(_))));
         if !bounded {
             return Err(self
-                .error(&function.params.partition_by, "ROW_NUMBER() must be within a window, or it would never be final")
+                .error(
+                    &function.params.partition_by,
+                    "ROW_NUMBER() must be within a window, or it would never be final",
+                )
                 .with_help(help)
                 .into());
         }
@@ -309,7 +345,9 @@ fn without_markers(plan: LogicalPlan) -> Result<LogicalPlan, StreamError> {
         LogicalPlan::Extension(_) => Ok(Transformed::new(plan, false, TreeNodeRecursion::Jump)),
         LogicalPlan::Projection(Projection { expr, input, schema, .. }) => {
             let expr = expr.into_iter().map(time_for_marker).collect::<Result<Vec<_>, _>>()?;
-            Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new_with_schema(expr, input, schema)?)))
+            Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new_with_schema(
+                expr, input, schema,
+            )?)))
         }
         LogicalPlan::Filter(Filter { .. }) => Ok(Transformed::no(plan)),
         other => Ok(Transformed::no(other)),
@@ -321,7 +359,9 @@ fn time_for_marker(expr: Expr) -> datafusion::common::Result<Expr> {
     Ok(expr
         .transform_up(|expr| match &expr {
             Expr::ScalarFunction(function) => match (marker(&function.func), function.args.get(1)) {
-                (Some(Marker::Start | Marker::End | Marker::Time), Some(time)) => Ok(Transformed::yes(time.clone())),
+                (Some(Marker::Start | Marker::End | Marker::Time), Some(time)) => {
+                    Ok(Transformed::yes(time.clone()))
+                }
                 _ => Ok(Transformed::no(expr)),
             },
             _ => Ok(Transformed::no(expr)),
@@ -352,7 +392,12 @@ fn text(expr: &Expr) -> Option<&str> {
 
 /// The first place in the script that one of the expressions' columns has.
 fn place_of(exprs: &[Expr]) -> Option<Span> {
-    exprs.iter().flat_map(Expr::column_refs).filter_map(|column| column.spans.first()).map(span_of).min_by_key(|s| s.start)
+    exprs
+        .iter()
+        .flat_map(Expr::column_refs)
+        .filter_map(|column| column.spans.first())
+        .map(span_of)
+        .min_by_key(|s| s.start)
 }
 
 fn span_of(span: datafusion::common::Span) -> Span {

@@ -64,7 +64,8 @@ impl PartitionState {
                     Field::new("bucket", DataType::Int64, false),
                     Field::new("hash", DataType::FixedSizeBinary(16), false),
                 ]);
-                let columns: Vec<arrow::array::ArrayRef> = vec![std::sync::Arc::new(buckets), std::sync::Arc::new(hashes)];
+                let columns: Vec<arrow::array::ArrayRef> =
+                    vec![std::sync::Arc::new(buckets), std::sync::Arc::new(hashes)];
                 Some(RecordBatch::try_new(std::sync::Arc::new(schema), columns)?)
             }
         };
@@ -186,12 +187,14 @@ impl CheckpointStore {
                 }
                 _ => None,
             };
-            partitions.push(ManifestPartition { state: PartitionState { keys: None, ..partition.clone() }, keys });
+            partitions
+                .push(ManifestPartition { state: PartitionState { keys: None, ..partition.clone() }, keys });
         }
         let mut nodes = Vec::new();
         for (index, (marks, snapshot)) in checkpoint.nodes.iter().enumerate() {
             let mut files = Vec::new();
-            for (part, batch) in snapshot.batches.iter().enumerate().filter(|(_, batch)| batch.num_rows() > 0) {
+            for (part, batch) in snapshot.batches.iter().enumerate().filter(|(_, batch)| batch.num_rows() > 0)
+            {
                 let name = format!("node-{index}-{part}.arrow");
                 self.write_batch(&folder.join(&name), batch)?;
                 files.push(name);
@@ -216,7 +219,8 @@ impl CheckpointStore {
         };
         let path = folder.join("manifest.json");
         let unfinished = folder.join("manifest.json.part");
-        let text = serde_json::to_vec_pretty(&manifest).map_err(|e| self.failed(&path, "cannot be written", e))?;
+        let text =
+            serde_json::to_vec_pretty(&manifest).map_err(|e| self.failed(&path, "cannot be written", e))?;
         let written = File::create(&unfinished).and_then(|mut file| {
             file.write_all(&text)?;
             file.sync_all()?;
@@ -258,8 +262,8 @@ impl CheckpointStore {
         let Some((_, folder)) = self.epochs().pop_last() else { return Ok(None) };
         let path = folder.join("manifest.json");
         let bytes = fs::read(&path).map_err(|e| self.failed(&path, "cannot be read", e))?;
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|e| self.failed(&path, "is not a checkpoint's manifest", e))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|e| self.failed(&path, "is not a checkpoint's manifest", e))?;
         if manifest.format != FORMAT {
             let problem = format!(
                 "the checkpoint has format {}, this program knows {FORMAT}; run the version that wrote it, or start over in another state folder",

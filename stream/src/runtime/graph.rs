@@ -10,7 +10,10 @@ use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordB
 
 use crate::{
     error::StreamError,
-    operator::{Marks, Operator, Output, Partial, Rows, Snapshot, rank::Rank, step::Steps, window_aggregate::WindowAggregate},
+    operator::{
+        Marks, Operator, Output, Partial, Rows, Snapshot, rank::Rank, step::Steps,
+        window_aggregate::WindowAggregate,
+    },
     planner::{JobPlan, OperatorPlan, Target},
     sink::EmitMode,
     time::{Progress, Watermark, combine},
@@ -60,7 +63,9 @@ impl Graph {
         let mut nodes = Vec::with_capacity(plan.nodes.len());
         for node in &plan.nodes {
             let operator: Box<dyn Operator> = match &node.operator {
-                OperatorPlan::Steps { steps, schema } => Box::new(Steps::new(steps.clone(), Arc::clone(schema))),
+                OperatorPlan::Steps { steps, schema } => {
+                    Box::new(Steps::new(steps.clone(), Arc::clone(schema)))
+                }
                 OperatorPlan::Window(spec) => Box::new(WindowAggregate::new(Arc::clone(spec))?),
                 OperatorPlan::Rank(spec) => Box::new(Rank::new(spec.clone())),
             };
@@ -224,7 +229,10 @@ impl Graph {
     pub fn snapshot(&mut self) -> Result<Vec<(NodeMarks, Snapshot)>, StreamError> {
         let mut all = Vec::with_capacity(self.nodes.len());
         for node in &mut self.nodes {
-            all.push((NodeMarks { marks_in: node.marks_in, marks_out: node.marks_out }, node.operator.snapshot()?));
+            all.push((
+                NodeMarks { marks_in: node.marks_in, marks_out: node.marks_out },
+                node.operator.snapshot()?,
+            ));
         }
         Ok(all)
     }

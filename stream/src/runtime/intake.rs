@@ -81,7 +81,8 @@ pub struct IntakePlan {
 impl IntakePlan {
     /// The earliest event time that every window over this source still takes.
     fn taken_by_all_from(&self, watermark: Watermark) -> i64 {
-        let from = self.windows.iter().map(|(window, lateness_us)| window.accepts_from(watermark, *lateness_us));
+        let from =
+            self.windows.iter().map(|(window, lateness_us)| window.accepts_from(watermark, *lateness_us));
         from.max().unwrap_or(EventTime::MIN).micros()
     }
 }
@@ -89,8 +90,9 @@ impl IntakePlan {
 impl Partition {
     /// A partition of which nothing has been read.
     pub fn new(id: PartitionId, plan: &SourcePlan) -> Self {
-        let deduplicator = (!plan.deduplicate_columns.is_empty())
-            .then(|| Deduplicator::new(plan.deduplicate_columns.clone(), plan.options.deduplicate_horizon_us));
+        let deduplicator = (!plan.deduplicate_columns.is_empty()).then(|| {
+            Deduplicator::new(plan.deduplicate_columns.clone(), plan.options.deduplicate_horizon_us)
+        });
         Partition {
             id,
             position: None,
@@ -187,7 +189,14 @@ impl Partition {
         intake.dead_letters.push(self.letter(plan, raw, Kind::Malformed, reject, None));
     }
 
-    fn letter(&self, plan: &IntakePlan, raw: &RawBatch, kind: Kind, reject: Reject, time: Option<i64>) -> DeadLetter {
+    fn letter(
+        &self,
+        plan: &IntakePlan,
+        raw: &RawBatch,
+        kind: Kind,
+        reject: Reject,
+        time: Option<i64>,
+    ) -> DeadLetter {
         let index = usize::try_from(reject.record).unwrap_or(usize::MAX);
         let (payload, offset) = raw.record(index).unwrap_or((&[], Offset::ZERO));
         DeadLetter {
@@ -256,7 +265,12 @@ impl Partition {
         Ok((self.in_schema(plan, columns, kept_records.len())?, kept_records))
     }
 
-    fn in_schema(&self, plan: &IntakePlan, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, StreamError> {
+    fn in_schema(
+        &self,
+        plan: &IntakePlan,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+    ) -> Result<RecordBatch, StreamError> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&plan.source.schema), columns, &options)?)
     }
@@ -327,7 +341,8 @@ impl Partition {
         let before = self.watermark.time().micros();
         let mut max = self.max_time_us.unwrap_or(i64::MIN);
         // The watermark that a row meets follows from the highest time before it, and from what woke it up.
-        let watermark_of = |max: i64| if max == i64::MIN { before } else { before.max(max.saturating_sub(delay_us)) };
+        let watermark_of =
+            |max: i64| if max == i64::MIN { before } else { before.max(max.saturating_sub(delay_us)) };
         let (mut min_in_batch, mut max_in_batch) = (i64::MAX, max);
         for &time in times {
             min_in_batch = min_in_batch.min(time);
@@ -364,7 +379,8 @@ impl Partition {
         }
         if max_in_batch > i64::MIN {
             self.max_time_us = Some(max_in_batch);
-            self.watermark.advance(Watermark::at(EventTime::from_micros(max_in_batch.saturating_sub(delay_us))));
+            self.watermark
+                .advance(Watermark::at(EventTime::from_micros(max_in_batch.saturating_sub(delay_us))));
         }
         Ok(())
     }
@@ -391,7 +407,11 @@ impl Partition {
             }
             intake.counts.late_dropped += 1;
             let behind = watermark.time().micros().saturating_sub(time);
-            let reason = format!("event time {} is {} ms below the watermark", EventTime::from_micros(time), behind / 1_000);
+            let reason = format!(
+                "event time {} is {} ms below the watermark",
+                EventTime::from_micros(time),
+                behind / 1_000
+            );
             let reject = Reject { record: records[row], reason };
             intake.dead_letters.push(self.letter(plan, raw, Kind::Late, reject, Some(time)));
         }

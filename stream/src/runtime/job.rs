@@ -42,8 +42,13 @@ const MERGE_QUEUE: usize = 256;
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
 
+/// How often the ledger goes to the metrics.
+const EXPORT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What a job needs besides its plan.
 pub struct JobOptions {
+    /// The job's name, a label of its metrics.
+    pub name: String,
     /// Where checkpoints go; without it a job starts from its sources' own positions and keeps no state.
     pub state: Option<PathBuf>,
     /// Takes what is set aside; without it that is only counted.
@@ -71,6 +76,38 @@ pub struct Status {
 }
 
 impl Status {
+    /// Exports the ledger as metrics: `plamatio_source_records_total{job,source,class}` and
+    /// `plamatio_job_rows_total{job,sink,kind}`, and how far event time has come.
+    fn export(&self, job: &str) {
+        let ledger = self.ledger();
+        for (source, counts) in &ledger.sources {
+            let classes = [
+                ("read", counts.read),
+                ("on_time", counts.on_time),
+                ("late_accepted", counts.late_accepted),
+                ("late_dropped", counts.late_dropped),
+                ("duplicate", counts.duplicate),
+                ("dead_letter", counts.dead_letter),
+            ];
+            for (class, count) in classes {
+                let labels =
+                    [("job", job.to_owned()), ("source", source.clone()), ("class", class.to_owned())];
+                metrics::counter!("plamatio_source_records_total", &labels).absolute(count);
+            }
+        }
+        for (sink, counts) in &ledger.sinks {
+            for (kind, count) in [("provisional", counts.provisional), ("final", counts.finals)] {
+                let labels = [("job", job.to_owned()), ("sink", sink.clone()), ("kind", kind.to_owned())];
+                metrics::counter!("plamatio_job_rows_total", &labels).absolute(count);
+            }
+        }
+        if let Some(watermark_us) = self.watermark_us() {
+            #[expect(clippy::cast_precision_loss, reason = "seconds for a gauge")]
+            metrics::gauge!("plamatio_watermark_seconds", "job" => job.to_owned())
+                .set(watermark_us as f64 / 1e6);
+        }
+    }
+
     /// The ledger as of now.
     pub fn ledger(&self) -> Ledger {
         let mut sinks: BTreeMap<String, crate::ledger::SinkLedger> = BTreeMap::new();
@@ -80,7 +117,11 @@ impl Status {
             ledger.finals += more.finals;
         }
         Ledger {
-            sources: self.sources.iter().map(|(name, counters)| (name.clone(), counters.snapshot())).collect(),
+            sources: self
+                .sources
+                .iter()
+                .map(|(name, counters)| (name.clone(), counters.snapshot()))
+                .collect(),
             sinks,
         }
     }
@@ -100,7 +141,11 @@ impl Status {
 
 impl Job {
     /// Opens sources and sinks and starts. Must be called within a Tokio runtime.
-    pub async fn start(plan: JobPlan, connectors: &Connectors, options: JobOptions) -> Result<Job, StreamError> {
+    pub async fn start(
+        plan: JobPlan,
+        connectors: &Connectors,
+        options: JobOptions,
+    ) -> Result<Job, StreamError> {
         let store = options.state.as_ref().map(|folder| CheckpointStore::new(folder, &plan.fingerprint));
         let checkpoint = match &store {
             Some(store) => store.latest()?.unwrap_or_default(),
@@ -153,11 +198,20 @@ impl Job {
         let (letters_sender, letters_inbox) = mpsc::channel(MERGE_QUEUE);
         let partitions: usize = opened.iter().map(|source| source.partitions().len()).max().unwrap_or(1);
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers = plan.settings.parallelism.or(options.parallelism).unwrap_or(cores).clamp(1, partitions.max(1));
+        let workers =
+            plan.settings.parallelism.or(options.parallelism).unwrap_or(cores).clamp(1, partitions.max(1));
         let mut graph = Graph::new(&plan, workers)?;
         let mut all = Vec::new();
         for worker in 0..workers {
-            let sources = worker_sources(&plan, &opened, &source_counters, &checkpoint, &options.clock, worker, workers)?;
+            let sources = worker_sources(
+                &plan,
+                &opened,
+                &source_counters,
+                &checkpoint,
+                &options.clock,
+                worker,
+                workers,
+            )?;
             for source in &sources {
                 graph.expect(source.source, worker);
             }
@@ -207,6 +261,7 @@ impl Job {
             stopped,
             last_states: BTreeMap::new(),
             source_tables: plan.sources.iter().map(|source| source.table.name.clone()).collect(),
+            name: options.name,
         };
         let driver = tokio::spawn(driver.run(merge_inbox, letters_inbox));
         Ok(Job { stop, control: job_control, driver, status })
@@ -253,7 +308,8 @@ async fn open_sources(plan: &JobPlan, connectors: &Connectors) -> Result<Vec<Arc
     for source in &plan.sources {
         let connector = source.table.connector();
         let factory = connectors.sources.get(&connector);
-        let factory = factory.ok_or_else(|| StreamError::internal(format!("connector {connector} got lost")))?;
+        let factory =
+            factory.ok_or_else(|| StreamError::internal(format!("connector {connector} got lost")))?;
         opened.push(factory.open(&source.table).await?);
     }
     Ok(opened)
@@ -264,7 +320,8 @@ async fn open_sinks(plan: &JobPlan, connectors: &Connectors) -> Result<Vec<Box<d
     for sink in &plan.sinks {
         let connector = sink.table.connector();
         let factory = connectors.sinks.get(&connector);
-        let factory = factory.ok_or_else(|| StreamError::internal(format!("connector {connector} got lost")))?;
+        let factory =
+            factory.ok_or_else(|| StreamError::internal(format!("connector {connector} got lost")))?;
         sinks.push(factory.open(&sink.table).await?);
     }
     Ok(sinks)
@@ -317,10 +374,13 @@ fn worker_sources(
             starts.push((id, start));
             partitions.push(partition);
         }
-        let windows = plan.locals.iter().filter(|local| local.source == index).filter_map(|local| match &local.terminal {
-            Terminal::Window(spec) => Some((spec.window, spec.lateness_us)),
-            Terminal::Forward => None,
-        });
+        let windows =
+            plan.locals.iter().filter(|local| local.source == index).filter_map(|local| {
+                match &local.terminal {
+                    Terminal::Window(spec) => Some((spec.window, spec.lateness_us)),
+                    Terminal::Forward => None,
+                }
+            });
         sources.push(WorkerSource {
             source: index,
             plan: IntakePlan {
@@ -372,6 +432,7 @@ struct Driver {
     stopped: watch::Receiver<bool>,
     last_states: BTreeMap<(usize, PartitionId), PartitionState>,
     source_tables: Vec<String>,
+    name: String,
 }
 
 impl Driver {
@@ -386,7 +447,8 @@ impl Driver {
         self.outboxes.clear();
         let mut first = result;
         while let Some(ended) = self.tasks.join_next().await {
-            let ended = ended.unwrap_or_else(|e| Err(StreamError::internal(format!("a sink task failed: {e}"))));
+            let ended =
+                ended.unwrap_or_else(|e| Err(StreamError::internal(format!("a sink task failed: {e}"))));
             // A sink's own error says more than the closed channel that the others saw.
             if let Err(error) = ended {
                 let closed = matches!(&first, Err(StreamError::Internal { problem }) if problem == SINK_GONE);
@@ -396,7 +458,9 @@ impl Driver {
             }
         }
         let threads = std::mem::take(&mut self.threads);
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()))
+                .await;
         if first.is_ok() && !joined.unwrap_or(false) {
             return Err(StreamError::internal("a compute thread panicked"));
         }
@@ -413,6 +477,7 @@ impl Driver {
         let mut cut = tokio::time::interval(self.settings.checkpoint_interval);
         cut.set_missed_tick_behavior(MissedTickBehavior::Delay);
         cut.reset();
+        let mut export = tokio::time::interval(EXPORT_INTERVAL);
         let emits = self.graph.emits();
         let mut stopping = false;
         let mut stopped = self.stopped.clone();
@@ -451,6 +516,7 @@ impl Driver {
                     self.send(outputs).await?;
                     metrics::histogram!("plamatio_emit_seconds").record(started.elapsed().as_secs_f64());
                 }
+                _ = export.tick() => self.status.export(&self.name),
                 _ = cut.tick(), if !stopping && self.no_barrier_under_way() => {
                     self.control.epoch.store(self.epoch.next().number(), Ordering::Release);
                 }
@@ -497,7 +563,8 @@ impl Driver {
                 let late = self.graph.partial(node, partial)?;
                 if late > 0 {
                     let source = &self.source_tables[source];
-                    metrics::counter!("plamatio_late_after_idle_rows_total", "source" => source.clone()).increment(late);
+                    metrics::counter!("plamatio_late_after_idle_rows_total", "source" => source.clone())
+                        .increment(late);
                     tracing::warn!(%source, rows = late, "rows of a partition that had been idle came after their windows closed");
                 }
             }
@@ -626,6 +693,7 @@ impl Driver {
         self.epoch = epoch;
         self.control.epoch.fetch_max(epoch.number(), Ordering::AcqRel);
         self.status.epoch.store(epoch.number(), Ordering::Relaxed);
+        self.status.export(&self.name);
         metrics::histogram!("plamatio_checkpoint_seconds").record(started.elapsed().as_secs_f64());
         Ok(())
     }

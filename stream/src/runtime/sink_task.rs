@@ -78,7 +78,9 @@ fn with_metadata(table: &TableDef, rows: &SinkRows) -> Result<RecordBatch, Strea
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
     for column in &table.columns {
         columns.push(match &column.kind {
-            ColumnKind::Metadata(MetadataKey::IsFinal) => Arc::new(BooleanArray::from(vec![rows.is_final; count])),
+            ColumnKind::Metadata(MetadataKey::IsFinal) => {
+                Arc::new(BooleanArray::from(vec![rows.is_final; count]))
+            }
             ColumnKind::Metadata(MetadataKey::Epoch) => Arc::new(whole(rows.epoch.number())),
             ColumnKind::Metadata(MetadataKey::Revision) => Arc::new(whole(rows.revision)),
             ColumnKind::Physical => match query.next() {

@@ -24,7 +24,11 @@ use crate::{
     decode::Decoder,
     error::StreamError,
     ledger::SourceCounters,
-    operator::{Partial, step::{Step, apply_all}, window_aggregate::WindowPartial},
+    operator::{
+        Partial,
+        step::{Step, apply_all},
+        window_aggregate::WindowPartial,
+    },
     planner::{LocalPlan, Terminal},
     source::{Polled, RawBatch, Reader},
     time::{Epoch, EventTime, Progress, Watermark, combine},
@@ -175,7 +179,8 @@ impl Worker {
         epoch: Epoch,
     ) -> Result<Self, StreamError> {
         let mut chains = Vec::new();
-        for local in locals.iter().filter(|local| sources.iter().any(|source| source.source == local.source)) {
+        for local in locals.iter().filter(|local| sources.iter().any(|source| source.source == local.source))
+        {
             let window = match &local.terminal {
                 Terminal::Forward => None,
                 Terminal::Window(spec) => Some(WindowPartial::new(Arc::clone(spec))?),
@@ -260,10 +265,12 @@ impl Worker {
                     .increment(lost);
                 tracing::error!(table = %source.plan.table, lost, "records are gone from the source before they were read");
             }
-            for (index, (partition, raw)) in source.partitions.iter_mut().zip(&mut source.batches).enumerate() {
+            for (index, (partition, raw)) in source.partitions.iter_mut().zip(&mut source.batches).enumerate()
+            {
                 if !raw.is_empty() {
                     any = true;
-                    let intake = partition.take_in(&source.plan, source.decoder.as_mut(), raw, now, job_watermark)?;
+                    let intake =
+                        partition.take_in(&source.plan, source.decoder.as_mut(), raw, now, job_watermark)?;
                     raw.clear();
                     if let Some(max) = partition.max_time_us() {
                         source.counters.saw_event_time(max);
@@ -311,7 +318,9 @@ impl Worker {
         }
         for index in 0..self.sources.len() {
             let source = &self.sources[index];
-            let Some(watermark) = combine(source.partitions.iter().map(Partition::progress)) else { continue };
+            let Some(watermark) = combine(source.partitions.iter().map(Partition::progress)) else {
+                continue;
+            };
             let idle = source.partitions.iter().all(|p| matches!(p.progress(), Progress::Idle(_)));
             let progress = if idle { Progress::Idle(watermark) } else { Progress::Active(watermark) };
             if self.sent[index] != Some(progress) {

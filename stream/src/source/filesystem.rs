@@ -55,7 +55,10 @@ impl SourceFactory for FilesystemFactory {
             )
         })?;
         if files.is_empty() {
-            return Err(StreamError::connector(&table.name, format!("the folder {} ('path') has no files", path.display())));
+            return Err(StreamError::connector(
+                &table.name,
+                format!("the folder {} ('path') has no files", path.display()),
+            ));
         }
         Ok(Arc::new(FilesystemSource { table: table.name.clone(), files }))
     }
@@ -140,7 +143,12 @@ struct FilesReader {
 }
 
 impl Reader for FilesReader {
-    fn poll(&mut self, batches: &mut [RawBatch], max_records: usize, _: Duration) -> Result<Polled, StreamError> {
+    fn poll(
+        &mut self,
+        batches: &mut [RawBatch],
+        max_records: usize,
+        _: Duration,
+    ) -> Result<Polled, StreamError> {
         for _ in 0..self.files.len() {
             let index = self.turn % self.files.len();
             self.turn = index + 1;
@@ -148,7 +156,11 @@ impl Reader for FilesReader {
                 return Err(StreamError::internal("a reader was given too few batches"));
             };
             if file.read(batch, max_records).map_err(|error| {
-                StreamError::connector_caused(&self.table, format!("cannot read {}", file.path.display()), error)
+                StreamError::connector_caused(
+                    &self.table,
+                    format!("cannot read {}", file.path.display()),
+                    error,
+                )
             })? {
                 return Ok(Polled::Records);
             }
@@ -270,7 +282,8 @@ mod tests {
     fn lines_come_whole_with_their_offsets_and_reading_goes_on_at_a_position() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let lines: Vec<String> = (0..2_000).map(|i| format!("{{\"line\":{i},\"pad\":\"{}\"}}", "x".repeat(i))).collect();
+        let lines: Vec<String> =
+            (0..2_000).map(|i| format!("{{\"line\":{i},\"pad\":\"{}\"}}", "x".repeat(i))).collect();
         std::fs::write(&path, lines.join("\n")).unwrap();
 
         let all = read_all(&mut LineReader::open(&path, 0).unwrap(), 7);

@@ -117,7 +117,11 @@ impl Config {
 
     fn consumer(&self) -> Result<BaseConsumer, StreamError> {
         self.client().create().map_err(|error| {
-            StreamError::connector_caused(&self.table, "Kafka refuses the settings under 'properties.'", error)
+            StreamError::connector_caused(
+                &self.table,
+                "Kafka refuses the settings under 'properties.'",
+                error,
+            )
         })
     }
 
@@ -163,14 +167,18 @@ impl KafkaSource {
         let mut starts = BTreeMap::new();
         let mut ends = BTreeMap::new();
         for topic in &config.topics {
-            let metadata =
-                committer.fetch_metadata(Some(topic), CONNECT_TIMEOUT).map_err(|error| config.unreachable(error))?;
+            let metadata = committer
+                .fetch_metadata(Some(topic), CONNECT_TIMEOUT)
+                .map_err(|error| config.unreachable(error))?;
             let found = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
             let partitions = found.map(|t| t.partitions()).unwrap_or_default();
             if partitions.is_empty() {
                 return Err(StreamError::connector(
                     &config.table,
-                    format!("Kafka at {} has no topic '{topic}'; create it or correct 'topic'", config.servers),
+                    format!(
+                        "Kafka at {} has no topic '{topic}'; create it or correct 'topic'",
+                        config.servers
+                    ),
                 ));
             }
             for partition in partitions {
@@ -198,7 +206,8 @@ impl KafkaSource {
                 .map_err(|error| config.unreachable(error))?;
             for element in committed.elements() {
                 if let KafkaOffset::Offset(offset) = element.offset() {
-                    let id = PartitionId { topic: element.topic().to_owned(), partition: element.partition() };
+                    let id =
+                        PartitionId { topic: element.topic().to_owned(), partition: element.partition() };
                     starts.insert(id, KafkaOffset::Offset(offset));
                 }
             }
@@ -217,7 +226,8 @@ impl Source for KafkaSource {
     }
 
     fn reader(&self, partitions: &[(PartitionId, StartAt)]) -> Result<Box<dyn Reader>, StreamError> {
-        let refused = |error| StreamError::connector_caused(&self.config.table, "Kafka refuses the assignment", error);
+        let refused =
+            |error| StreamError::connector_caused(&self.config.table, "Kafka refuses the assignment", error);
         let consumer = self.config.consumer()?;
         let mut assignment = TopicPartitionList::new();
         let mut reading = Vec::new();
@@ -238,15 +248,27 @@ impl Source for KafkaSource {
             reading.push(Reading { next, end, done });
         }
         consumer.assign(&assignment).map_err(refused)?;
-        Ok(Box::new(KafkaReader { config: self.config.clone(), consumer, indexes, reading, lost: 0, warned: None }))
+        Ok(Box::new(KafkaReader {
+            config: self.config.clone(),
+            consumer,
+            indexes,
+            reading,
+            lost: 0,
+            warned: None,
+        }))
     }
 
     fn commit(&self, positions: &BTreeMap<PartitionId, Offset>) -> Result<(), StreamError> {
         if positions.is_empty() {
             return Ok(());
         }
-        let failed =
-            |error| StreamError::connector_caused(&self.config.table, "Kafka did not take the committed positions", error);
+        let failed = |error| {
+            StreamError::connector_caused(
+                &self.config.table,
+                "Kafka did not take the committed positions",
+                error,
+            )
+        };
         let mut list = TopicPartitionList::new();
         for (id, position) in positions {
             let offset = KafkaOffset::Offset(position.get());
@@ -274,7 +296,12 @@ struct KafkaReader {
 }
 
 impl Reader for KafkaReader {
-    fn poll(&mut self, batches: &mut [RawBatch], max_records: usize, wait: Duration) -> Result<Polled, StreamError> {
+    fn poll(
+        &mut self,
+        batches: &mut [RawBatch],
+        max_records: usize,
+        wait: Duration,
+    ) -> Result<Polled, StreamError> {
         let mut records = 0;
         let mut wait = wait;
         while records < max_records {
@@ -284,7 +311,8 @@ impl Reader for KafkaReader {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    let index = self.indexes.get(message.topic()).and_then(|p| p.get(&message.partition())).copied();
+                    let index =
+                        self.indexes.get(message.topic()).and_then(|p| p.get(&message.partition())).copied();
                     let (Some(index), offset) = (index, message.offset()) else { continue };
                     let reading = &mut self.reading[index];
                     // Past the end of a bounded read, or a repetition after a reconnect.
@@ -375,7 +403,11 @@ impl KafkaReader {
             )
         );
         if fatal {
-            return Err(StreamError::connector_caused(&self.config.table, "reading from Kafka failed", error));
+            return Err(StreamError::connector_caused(
+                &self.config.table,
+                "reading from Kafka failed",
+                error,
+            ));
         }
         let due = self.warned.is_none_or(|at| at.elapsed() > Duration::from_secs(10));
         if due {

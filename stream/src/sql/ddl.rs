@@ -71,9 +71,9 @@ pub struct Watermark {
 /// Parses a statement that starts with `CREATE [TEMPORARY] TABLE`.
 pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError> {
     parser.expect_keyword(Keyword::CREATE)?;
-    let _ = parser.parse_one_of_keywords(&[Keyword::TEMPORARY, Keyword::TEMP]);
+    let _optional = parser.parse_one_of_keywords(&[Keyword::TEMPORARY, Keyword::TEMP]);
     parser.expect_keyword(Keyword::TABLE)?;
-    let _ = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let _optional = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let (name, span) = identifier(parser)?;
     let mut table = CreateTable {
         name,
@@ -139,7 +139,7 @@ fn item(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserEr
             }
         }
         parser.expect_token(&Token::RParen)?;
-        let _ = parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]);
+        let _optional = parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]);
         return Ok(());
     }
     table.columns.push(column(parser)?);
@@ -159,7 +159,7 @@ fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
             parser.expect_token(&Token::LParen)?;
             column.generated = Some(parser.parse_expr()?);
             parser.expect_token(&Token::RParen)?;
-            let _ = parser.parse_one_of_keywords(&[Keyword::STORED, Keyword::VIRTUAL]);
+            let _optional = parser.parse_one_of_keywords(&[Keyword::STORED, Keyword::VIRTUAL]);
         } else if is_word(&parser.peek_token().token, "METADATA") {
             parser.next_token();
             column.metadata = Some(if parser.parse_keyword(Keyword::FROM) {
@@ -167,8 +167,9 @@ fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
             } else {
                 column.name.clone()
             });
-            let _ = parser.parse_keyword(Keyword::VIRTUAL);
-        } else if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) || parser.parse_keyword(Keyword::NULL) {
+            let _optional = parser.parse_keyword(Keyword::VIRTUAL);
+        } else if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) || parser.parse_keyword(Keyword::NULL)
+        {
             // Accepted as documentation: whether a JSON field is there is known only when it is read.
         } else if parser.parse_keyword(Keyword::COMMENT) {
             parser.parse_literal_string()?;
@@ -197,7 +198,9 @@ fn option(parser: &mut Parser<'_>) -> Result<(String, String), ParserError> {
     let value = match token.token {
         Token::SingleQuotedString(value) => value,
         Token::Number(value, _) => value,
-        Token::Word(word) if matches!(word.keyword, Keyword::TRUE | Keyword::FALSE) => word.value.to_lowercase(),
+        Token::Word(word) if matches!(word.keyword, Keyword::TRUE | Keyword::FALSE) => {
+            word.value.to_lowercase()
+        }
         _ => return parser.expected("an option value in quotes", token),
     };
     Ok((name, value))

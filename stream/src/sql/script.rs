@@ -31,7 +31,7 @@ pub struct Script {
 #[derive(Debug)]
 pub enum Statement {
     /// `CREATE TABLE`.
-    Table(CreateTable),
+    Table(Box<CreateTable>),
     /// `CREATE VIEW name [(columns)] AS query`.
     View {
         /// View name.
@@ -74,7 +74,8 @@ fn without_set_brackets(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     const BRACKETS: [&[&str]; 3] =
         [&["EXECUTE", "STATEMENT", "SET", "BEGIN"], &["BEGIN", "STATEMENT", "SET"], &["END"]];
     let starts = |words: &&&[&str]| {
-        tokens.len() >= words.len() && words.iter().zip(&tokens).all(|(word, t)| tokens::is_word(&t.token, word))
+        tokens.len() >= words.len()
+            && words.iter().zip(&tokens).all(|(word, t)| tokens::is_word(&t.token, word))
     };
     match BRACKETS.iter().find(starts) {
         Some(words) => tokens[words.len()..].to_vec(),
@@ -104,7 +105,7 @@ fn parse_statement(script: &mut Script, tokens: Vec<TokenWithSpan>) -> Result<()
     let failed = |error| tokens::parser_error(&text, &error, &tokens);
 
     if word(0, "CREATE") && word(1 + temporary, "TABLE") {
-        script.statements.push(Statement::Table(ddl::parse(&mut parser).map_err(failed)?));
+        script.statements.push(Statement::Table(Box::new(ddl::parse(&mut parser).map_err(failed)?)));
     } else if word(0, "CREATE") && (word(1 + temporary, "VIEW") || word(1, "OR")) {
         script.statements.push(parse_view(&text, &mut parser, &first).map_err(|e| e.or(failed))?);
     } else if word(0, "INSERT") {
@@ -113,8 +114,14 @@ fn parse_statement(script: &mut Script, tokens: Vec<TokenWithSpan>) -> Result<()
         let (name, value) = parse_set(&mut parser).map_err(failed)?;
         script.settings.insert(name.to_lowercase(), (value, first.span));
     } else if word(0, "SELECT") || word(0, "WITH") {
-        return Err(SqlError::at(&text, tokens::place(first.span.start), "a query alone has nowhere to send its rows")
-            .with_help("write INSERT INTO a_sink_table SELECT …; a table WITH ('connector' = 'print') shows them"));
+        return Err(SqlError::at(
+            &text,
+            tokens::place(first.span.start),
+            "a query alone has nowhere to send its rows",
+        )
+        .with_help(
+            "write INSERT INTO a_sink_table SELECT …; a table WITH ('connector' = 'print') shows them",
+        ));
     } else {
         return Err(SqlError::at(
             &text,
@@ -133,10 +140,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn or(
-        self,
-        place: impl FnOnce(datafusion::sql::sqlparser::parser::ParserError) -> SqlError,
-    ) -> SqlError {
+    fn or(self, place: impl FnOnce(datafusion::sql::sqlparser::parser::ParserError) -> SqlError) -> SqlError {
         match self {
             Failure::Placed(error) => error,
             Failure::Parser(error) => place(error),
@@ -154,15 +158,24 @@ fn parse_view(text: &str, parser: &mut Parser<'_>, first: &TokenWithSpan) -> Res
     match parser.parse_statement()? {
         SqlStatement::CreateView(view) if !view.materialized => {
             let Some(name) = view.name.0.last().and_then(|part| part.as_ident()) else {
-                return Err(Failure::Placed(SqlError::at(text, tokens::place(first.span.start), "the view has no name")));
+                return Err(Failure::Placed(SqlError::at(
+                    text,
+                    tokens::place(first.span.start),
+                    "the view has no name",
+                )));
             };
             if !view.columns.is_empty() {
                 return Err(Failure::Placed(
-                    SqlError::at(text, tokens::place(name.span.start), "a view takes its column names from its query")
-                        .with_help("give the columns their names with AS"),
+                    SqlError::at(
+                        text,
+                        tokens::place(name.span.start),
+                        "a view takes its column names from its query",
+                    )
+                    .with_help("give the columns their names with AS"),
                 ));
             }
-            let normal = if name.quote_style.is_none() { name.value.to_lowercase() } else { name.value.clone() };
+            let normal =
+                if name.quote_style.is_none() { name.value.to_lowercase() } else { name.value.clone() };
             Ok(Statement::View { name: normal, span: name.span, query: view.query })
         }
         _ => Err(Failure::Placed(
@@ -172,10 +185,12 @@ fn parse_view(text: &str, parser: &mut Parser<'_>, first: &TokenWithSpan) -> Res
     }
 }
 
-fn parse_insert(parser: &mut Parser<'_>) -> Result<Statement, datafusion::sql::sqlparser::parser::ParserError> {
+fn parse_insert(
+    parser: &mut Parser<'_>,
+) -> Result<Statement, datafusion::sql::sqlparser::parser::ParserError> {
     parser.expect_keyword(Keyword::INSERT)?;
     parser.expect_keyword(Keyword::INTO)?;
-    let _ = parser.parse_keyword(Keyword::TABLE);
+    let _optional = parser.parse_keyword(Keyword::TABLE);
     let (table, span) = ddl::identifier(parser)?;
     let mut columns = Vec::new();
     let named = parser.peek_token().token == Token::LParen
@@ -198,7 +213,9 @@ fn parse_insert(parser: &mut Parser<'_>) -> Result<Statement, datafusion::sql::s
     Ok(Statement::Insert { table, span, columns, query })
 }
 
-fn parse_set(parser: &mut Parser<'_>) -> Result<(String, String), datafusion::sql::sqlparser::parser::ParserError> {
+fn parse_set(
+    parser: &mut Parser<'_>,
+) -> Result<(String, String), datafusion::sql::sqlparser::parser::ParserError> {
     parser.expect_keyword(Keyword::SET)?;
     let token = parser.next_token();
     let name = match token.token {

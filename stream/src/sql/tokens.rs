@@ -71,7 +71,8 @@ pub(crate) fn parser_error(script: &str, error: &ParserError, statement: &[Token
     let (message, location) = split_location(text);
     // At the end of a statement the parser has no token to point at: point behind the last one.
     let found = location.or_else(|| statement.last().and_then(|token| place(token.span.end)));
-    let message = message.replace("Expected:", "expected").replace("found: EOF", "found the end of the statement");
+    let message =
+        message.replace("Expected:", "expected").replace("found: EOF", "found the end of the statement");
     SqlError::at(script, found, lower_first(message.trim()))
 }
 

@@ -25,8 +25,16 @@ use crate::error::SqlError;
 /// The functions and their arguments after `DATA` and `TIMECOL`, in order.
 const FUNCTIONS: [(&str, &[&str], &str); 3] = [
     ("TUMBLE", &["SIZE"], "TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE))"),
-    ("HOP", &["SLIDE", "SIZE"], "TABLE(HOP(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE, INTERVAL '1' HOUR))"),
-    ("SESSION", &["GAP"], "TABLE(SESSION(TABLE t PARTITION BY key, DESCRIPTOR(time_column), INTERVAL '30' MINUTE))"),
+    (
+        "HOP",
+        &["SLIDE", "SIZE"],
+        "TABLE(HOP(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE, INTERVAL '1' HOUR))",
+    ),
+    (
+        "SESSION",
+        &["GAP"],
+        "TABLE(SESSION(TABLE t PARTITION BY key, DESCRIPTOR(time_column), INTERVAL '30' MINUTE))",
+    ),
 ];
 
 /// Rewrites every window table function in a statement.
@@ -93,11 +101,14 @@ fn expand(
 ) -> Result<(), SqlError> {
     let span = function.span;
     let at = |token: &TokenWithSpan, message: &str| SqlError::at(script, place(token.span.start), message);
-    let Some((name, interval_names, example)) = FUNCTIONS.iter().find(|(name, ..)| is_word(&function.token, name)) else {
+    let Some((name, interval_names, example)) =
+        FUNCTIONS.iter().find(|(name, ..)| is_word(&function.token, name))
+    else {
         return Err(at(function, &format!("unknown window function {}", function.token))
             .with_help("the window functions are TUMBLE, HOP and SESSION"));
     };
-    let usage = |token: &TokenWithSpan, message: &str| at(token, message).with_help(format!("write {example}"));
+    let usage =
+        |token: &TokenWithSpan, message: &str| at(token, message).with_help(format!("write {example}"));
 
     // Sort the arguments into data, time column and intervals.
     let mut slots: Vec<Option<Vec<TokenWithSpan>>> = vec![None; 2 + interval_names.len()];
@@ -107,8 +118,10 @@ fn expand(
             Some(Token::RArrow) => {
                 let names = ["DATA", "TIMECOL"].iter().chain(interval_names.iter());
                 let slot = names.clone().position(|n| is_word(&first.token, n)).ok_or_else(|| {
-                    at(first, &format!("{name} has no argument {}", first.token))
-                        .with_help(format!("its arguments are {}", names.copied().collect::<Vec<_>>().join(", ")))
+                    at(first, &format!("{name} has no argument {}", first.token)).with_help(format!(
+                        "its arguments are {}",
+                        names.copied().collect::<Vec<_>>().join(", ")
+                    ))
                 })?;
                 (slot, &argument[2..])
             }
@@ -120,7 +133,8 @@ fn expand(
         }
     }
     let mut slots = slots.into_iter();
-    let mut next = |what: &str| slots.next().flatten().ok_or_else(|| usage(function, &format!("{name} lacks {what}")));
+    let mut next =
+        |what: &str| slots.next().flatten().ok_or_else(|| usage(function, &format!("{name} lacks {what}")));
     let (table, partition_by) = data_argument(next("its table")?, |token, message| usage(token, message))?;
     let time = descriptor(next("DESCRIPTOR(time_column)")?, |token, message| usage(token, message))?;
     let mut intervals = Vec::new();
@@ -228,7 +242,8 @@ fn split_commas(tokens: &[TokenWithSpan]) -> Vec<Vec<TokenWithSpan>> {
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
-        let in_partition_by = parts.last().is_some_and(|part| part.iter().any(|t| is_word(&t.token, "PARTITION")));
+        let in_partition_by =
+            parts.last().is_some_and(|part| part.iter().any(|t| is_word(&t.token, "PARTITION")));
         let lone_word_follows = matches!(tokens.get(index + 1).map(|t| &t.token), Some(Token::Word(_)))
             && matches!(tokens.get(index + 2).map(|t| &t.token), Some(Token::Comma));
         if token.token == Token::Comma && depth == 0 && !(in_partition_by && lone_word_follows) {
@@ -266,7 +281,8 @@ mod tests {
         let named = rewritten(
             "FROM TABLE(SESSION(DATA => TABLE e PARTITION BY a, b, TIMECOL => DESCRIPTOR(ts), GAP => INTERVAL '1' MINUTE))",
         );
-        let positional = rewritten("FROM TABLE(SESSION(TABLE e PARTITION BY a, b, DESCRIPTOR(ts), INTERVAL '1' MINUTE))");
+        let positional =
+            rewritten("FROM TABLE(SESSION(TABLE e PARTITION BY a, b, DESCRIPTOR(ts), INTERVAL '1' MINUTE))");
         assert_eq!(named, positional);
         assert!(named.contains("( 'session' , ts , INTERVAL '1' MINUTE , 'a,b' )"), "{named}");
     }

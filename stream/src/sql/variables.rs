@@ -19,7 +19,8 @@ pub fn substitute(script: &str, values: &BTreeMap<String, String>) -> Result<Str
             } else {
                 format!("the script's variables: {}", used.into_iter().collect::<Vec<_>>().join(", "))
             };
-            Err(SqlError::at(script, None, format!("--set {unused}: the script does not use '{unused}'")).with_help(known))
+            Err(SqlError::at(script, None, format!("--set {unused}: the script does not use '{unused}'"))
+                .with_help(known))
         }
     }
 }
@@ -38,7 +39,8 @@ fn fill(
         out.push_str(before);
         let place = place_of(script, tail);
         let Some(end) = closing_brace(tail) else {
-            return Err(SqlError::at(script, place, "a variable is not closed").with_help("write ${name} or ${name:-default}"));
+            return Err(SqlError::at(script, place, "a variable is not closed")
+                .with_help("write ${name} or ${name:-default}"));
         };
         let inside = &tail[2..end];
         let (name, default) = match inside.split_once(":-") {
@@ -124,6 +126,9 @@ mod tests {
     #[test]
     fn a_value_that_nothing_uses_is_an_error() {
         let error = substitute("SELECT ${a:-1}", &values(&[("aa", "1")])).unwrap_err();
-        assert_eq!(error.to_string(), "--set aa: the script does not use 'aa'\n  help: the script's variables: a");
+        assert_eq!(
+            error.to_string(),
+            "--set aa: the script does not use 'aa'\n  help: the script's variables: a"
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int8Builder,
-        Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
+        Int8Builder, Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
     },
     datatypes::DataType,
 };
@@ -54,7 +54,9 @@ impl ColumnBuilder {
                 Decimal128Builder::new().with_data_type(DataType::Decimal128(precision, scale)),
             ),
             Kind::Text => ColumnBuilder::Text(StringBuilder::new()),
-            Kind::Timestamp => ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Kind::Timestamp => {
+                ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+            }
             Kind::Date => ColumnBuilder::Date(Date32Builder::new()),
         }
     }
@@ -88,7 +90,10 @@ impl ColumnBuilder {
                 Cell::Float(value) => Some(value),
                 _ => None,
             }),
-            #[expect(clippy::cast_possible_truncation, reason = "a FLOAT column asks for the nearest 32-bit value")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a FLOAT column asks for the nearest 32-bit value"
+            )]
             ColumnBuilder::Float32(builder) => builder.append_option(match cell {
                 Cell::Float(value) => Some(value as f32),
                 _ => None,

@@ -24,11 +24,12 @@ impl Fallback {
     pub fn parse(&mut self, record: &str) -> Result<(&[Cell], &str), String> {
         self.cells.clear();
         self.text.clear();
-        let object: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(record).map_err(|error| match error {
-            _ if record.trim().is_empty() => "the record is empty".to_owned(),
-            error if error.is_data() => "not a JSON object".to_owned(),
-            error => format!("not valid JSON: {error}"),
-        })?;
+        let object: BTreeMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_str(record).map_err(|error| match error {
+                _ if record.trim().is_empty() => "the record is empty".to_owned(),
+                error if error.is_data() => "not a JSON object".to_owned(),
+                error => format!("not valid JSON: {error}"),
+            })?;
         for (name, kind) in self.fields.iter() {
             let cell = match object.get(name.as_str()) {
                 None => Cell::Null,

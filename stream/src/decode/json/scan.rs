@@ -253,7 +253,9 @@ fn skip_string(bytes: &[u8], mut at: At) -> Option<At> {
         at = find_special(bytes, at)?;
         match bytes[at] {
             b'"' => return Some(at + 1),
-            b'\\' if matches!(bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
+            b'\\' if matches!(bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                at += 2
+            }
             _ => return None,
         }
     }

@@ -86,16 +86,53 @@ fn bad_records_are_named_and_leave_their_neighbours_alone() {
 
 /// Objects with the fields of [`schema`] and others, in any order, with values of right and wrong types.
 fn object() -> impl Strategy<Value = String> {
-    let key = prop::sample::select(vec!["id", "n", "small", "x", "ok", "at", "d", "other", "i\\u0064", "", "é"]);
+    let key =
+        prop::sample::select(vec!["id", "n", "small", "x", "ok", "at", "d", "other", "i\\u0064", "", "é"]);
     let value = prop::sample::select(vec![
-        "null", "true", "false", "tru", "0", "-0", "01", "1.", "12", "-7", "12.0", "12.5", "1e2", "1E+400",
-        "123456789012345678", "1234567890123456789", "9223372036854775808", "\"\"", "\"text\"", "\"tab\\t\"",
-        "\"\\u00e9\"", "\"\\ud800\"", "\"é\"", "\"a\u{1}\"", "\"2026-01-05T12:00:00Z\"", "\"2026-01-05\"", "{}",
-        "[]", "[1,{\"a\":\"]\"}]", "{\"a\":}", "[1,]", "\"unclosed", "", "-", "\"\\x\"",
+        "null",
+        "true",
+        "false",
+        "tru",
+        "0",
+        "-0",
+        "01",
+        "1.",
+        "12",
+        "-7",
+        "12.0",
+        "12.5",
+        "1e2",
+        "1E+400",
+        "123456789012345678",
+        "1234567890123456789",
+        "9223372036854775808",
+        "\"\"",
+        "\"text\"",
+        "\"tab\\t\"",
+        "\"\\u00e9\"",
+        "\"\\ud800\"",
+        "\"é\"",
+        "\"a\u{1}\"",
+        "\"2026-01-05T12:00:00Z\"",
+        "\"2026-01-05\"",
+        "{}",
+        "[]",
+        "[1,{\"a\":\"]\"}]",
+        "{\"a\":}",
+        "[1,]",
+        "\"unclosed",
+        "",
+        "-",
+        "\"\\x\"",
     ]);
     let space = prop::sample::select(vec!["", "", "", " ", "\n\t "]);
-    let member = (key, value, space).prop_map(|(key, value, space)| format!("{space}\"{key}\"{space}:{space}{value}{space}"));
-    (prop::collection::vec(member, 0..6), prop::sample::select(vec!["{", "{", "{", "[", ""]), prop::sample::select(vec!["}", "}", "}", "", "}x", "} "]))
+    let member = (key, value, space)
+        .prop_map(|(key, value, space)| format!("{space}\"{key}\"{space}:{space}{value}{space}"));
+    (
+        prop::collection::vec(member, 0..6),
+        prop::sample::select(vec!["{", "{", "{", "[", ""]),
+        prop::sample::select(vec!["}", "}", "}", "", "}x", "} "]),
+    )
         .prop_map(|(members, open, close)| format!("{open}{}{close}", members.join(",")))
 }
 

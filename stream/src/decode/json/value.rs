@@ -183,8 +183,9 @@ pub fn timestamp(text: &[u8]) -> Option<i64> {
         if length == 0 {
             return None;
         }
-        for position in 0..6 {
-            micros = micros * 10 + if position < length { i64::from(fraction[position] - b'0') } else { 0 };
+        let digits = fraction[..length].iter().map(|digit| i64::from(digit - b'0'));
+        for digit in digits.chain(std::iter::repeat(0)).take(6) {
+            micros = micros * 10 + digit;
         }
         rest = &fraction[length..];
     }
@@ -230,7 +231,13 @@ mod tests {
         assert_eq!(timestamp(b"2026-01-05T13:30:00+01:30"), Some(noon));
         assert_eq!(timestamp(b"2026-01-05T12:00:00.5Z"), Some(noon + 500_000));
         assert_eq!(timestamp(b"2026-01-05T12:00:00.1234567Z"), Some(noon + 123_456));
-        for bad in ["2026-02-29T00:00:00Z", "2026-01-05T24:00:00Z", "2026-01-05", "2026-01-05T12:00:00.Z", "2026-13-01T00:00:00Z"] {
+        for bad in [
+            "2026-02-29T00:00:00Z",
+            "2026-01-05T24:00:00Z",
+            "2026-01-05",
+            "2026-01-05T12:00:00.Z",
+            "2026-13-01T00:00:00Z",
+        ] {
             assert_eq!(timestamp(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -54,10 +54,16 @@ impl WindowFunnel {
         };
         let window_us = match literal(0) {
             Some(ScalarValue::IntervalMonthDayNano(Some(interval))) if interval.months == 0 => {
-                i64::from(interval.days).saturating_mul(86_400_000_000).saturating_add(interval.nanoseconds / 1_000)
+                i64::from(interval.days)
+                    .saturating_mul(86_400_000_000)
+                    .saturating_add(interval.nanoseconds / 1_000)
             }
             Some(ScalarValue::Int64(Some(seconds))) => seconds.saturating_mul(1_000_000),
-            _ => return plan_err!("window_funnel: the window must be a literal interval of days or less; {USAGE}"),
+            _ => {
+                return plan_err!(
+                    "window_funnel: the window must be a literal interval of days or less; {USAGE}"
+                );
+            }
         };
         match literal(1) {
             Some(ScalarValue::Utf8(Some(mode))) if mode == "default" => {}
@@ -141,7 +147,10 @@ impl FunnelStates {
     fn level(&self, done: &mut [Done]) -> i64 {
         done.sort_unstable();
         let mut started = vec![None::<i64>; self.steps];
-        for &(time, steps) in done.iter() {
+        // Events at one time count together, step by step: which of them came first is not known.
+        for together in done.chunk_by(|a, b| a.0 == b.0) {
+            let time = together[0].0;
+            let steps = together.iter().fold(0, |steps, (_, more)| steps | more);
             for step in (0..self.steps).filter(|step| steps & (1 << step) != 0) {
                 let start = if step == 0 {
                     Some(time)
@@ -188,7 +197,12 @@ impl GroupsAccumulator for FunnelStates {
         Ok(())
     }
 
-    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
         self.groups.resize(total_num_groups.max(self.groups.len()), Vec::new());
         let states = values[0].as_list::<i32>();
         for (row, &group) in group_indices.iter().enumerate() {
@@ -197,7 +211,9 @@ impl GroupsAccumulator for FunnelStates {
             }
             let state = states.value(row);
             for pair in state.as_primitive::<Int64Type>().values().chunks_exact(2) {
-                let Ok(steps) = u32::try_from(pair[1]) else { return exec_err!("window_funnel: damaged state") };
+                let Ok(steps) = u32::try_from(pair[1]) else {
+                    return exec_err!("window_funnel: damaged state");
+                };
                 self.groups[group].push((pair[0], steps));
             }
         }
@@ -223,7 +239,11 @@ impl GroupsAccumulator for FunnelStates {
         Ok(vec![Arc::new(builder.finish())])
     }
 
-    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |array| array.len());
         let mut states = FunnelStates { groups: Vec::new(), ..*self };
         states.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
@@ -286,9 +306,9 @@ mod tests {
             let until = if step == 0 { time.saturating_add(until) } else { until };
             1 + naive(done, step + 1, steps, time, until)
         };
-        let hits = done.iter().filter(|(t, bits)| {
-            bits & (1 << step) != 0 && *t >= from && (step == 0 || *t <= until)
-        });
+        let hits = done
+            .iter()
+            .filter(|(t, bits)| bits & (1 << step) != 0 && *t >= from && (step == 0 || *t <= until));
         hits.map(|(time, _)| reach(*time)).max().unwrap_or(0)
     }
 
@@ -310,5 +330,6 @@ mod tests {
         assert_eq!(funnel.level(&mut [(1, 1), (20, 2)]), 1);
         assert_eq!(funnel.level(&mut [(1, 2)]), 0);
         assert_eq!(funnel.level(&mut [(5, 7)]), 3);
+        assert_eq!(funnel.level(&mut [(2, 0b101), (2, 0b010)]), 3);
     }
 }
