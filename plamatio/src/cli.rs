@@ -67,6 +67,9 @@ pub(crate) struct DemoArgs {
 Bounded sources end the run: every window is closed, exit 0. Unbounded ones run until Ctrl-C or SIGTERM,
 which commits what was read; started again, the run goes on from there.
 
+The variables brokers, redis, shop and lake are taken from KAFKA_BROKERS, REDIS_URL, PLAMATIO_SHOP and
+PLAMATIO_LAKE where the script has them and --set does not give them.
+
 Example:
   plamatio run queries/metrics/top_products.sql --set brokers=localhost:9092 --set lake=/data/lake
   plamatio run my.sql --summary json")]
@@ -79,13 +82,17 @@ pub(crate) struct RunArgs {
     /// Print the ledger at the end as text or as JSON.
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub summary: SummaryFormat,
-    /// Folder of the job's checkpoints. By default plamatio-data/state/NAME for a script NAME.sql with an
-    /// unbounded source, and none for bounded ones; 'none' for none.
+    /// Where state is kept, and the lake if PLAMATIO_LAKE does not say.
+    #[arg(long, default_value = "plamatio-data", env = "PLAMATIO_DATA")]
+    pub data_dir: PathBuf,
+    /// Folder of the job's checkpoints. By default DATA_DIR/state/NAME for a script NAME.sql with an unbounded
+    /// source, and none for bounded ones; 'none' for none.
     #[arg(long)]
     pub state: Option<PathBuf>,
-    /// Delta table for records that are set aside; 'none' to count them only.
-    #[arg(long, default_value = "plamatio-data/lake/dead_letters", env = "PLAMATIO_DEAD_LETTERS")]
-    pub dead_letters: String,
+    /// Delta table for records that are set aside; 'none' to count them only. By default
+    /// dead_letters/NAME in the lake; two jobs cannot share one.
+    #[arg(long)]
+    pub dead_letters: Option<String>,
     /// Compute threads, if the script does not say; one a core by default.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -152,9 +159,9 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Write JSON lines to this file; '-' for standard output.
-    #[arg(long, required_unless_present = "brokers", conflicts_with = "brokers")]
+    #[arg(long, required_unless_present = "brokers")]
     pub out: Option<PathBuf>,
-    /// Write to Kafka.
+    /// Write to Kafka; --out goes first.
     #[arg(long, env = "KAFKA_BROKERS")]
     pub brokers: Option<String>,
     /// Partitions of topics that do not exist yet.

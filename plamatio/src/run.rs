@@ -11,9 +11,18 @@ use stream::{
         job::{Job, JobOptions},
     },
     sink::Sink,
+    sql::variables,
 };
 
 use crate::{cli::RunArgs, connectors, report, telemetry};
+
+/// Variables of a script that have a setting of their own.
+const FROM_ENVIRONMENT: [(&str, &str); 4] = [
+    ("brokers", "KAFKA_BROKERS"),
+    ("redis", "REDIS_URL"),
+    ("shop", "PLAMATIO_SHOP"),
+    ("lake", "PLAMATIO_LAKE"),
+];
 
 /// Runs a script until its sources end or a signal comes.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -28,25 +37,36 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
             bail!("--set {name} is given twice");
         }
     }
+    let used = variables::names(&text);
+    for (name, variable) in FROM_ENVIRONMENT {
+        if used.contains(name)
+            && let Ok(value) = std::env::var(variable)
+        {
+            values.entry(name.to_owned()).or_insert(value);
+        }
+    }
     let connectors = connectors::all(Extras::default());
     let plan = planner::plan(&text, &values, &connectors)
         .await
         .with_context(|| format!("in {}", args.file.display()))?;
+    let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let none = |path: &PathBuf| path.as_os_str() == "none";
     let state = match args.state {
         Some(path) if none(&path) => None,
         Some(path) => Some(path),
         None if plan.is_bounded() => None,
         None => {
-            let name = args.file.file_stem().unwrap_or_default();
-            Some(PathBuf::from("plamatio-data/state").join(name))
+            Some(args.data_dir.join("state").join(&name))
         }
     };
-    let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let dead_letters = args.dead_letters.unwrap_or_else(|| {
+        let lake = std::env::var_os("PLAMATIO_LAKE").map_or_else(|| args.data_dir.join("lake"), PathBuf::from);
+        lake.join("dead_letters").join(&name).display().to_string()
+    });
     let options = JobOptions {
         name,
         state,
-        dead_letters: dead_letter_sink(&connectors, &args.dead_letters).await?,
+        dead_letters: dead_letter_sink(&connectors, &dead_letters).await?,
         clock: clock::system(),
         parallelism: args.threads,
     };

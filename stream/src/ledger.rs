@@ -56,6 +56,19 @@ pub struct BatchCounts {
     pub dead_letter: u64,
 }
 
+impl BatchCounts {
+    /// Adds another batch's counts.
+    pub fn add(&mut self, more: &BatchCounts) {
+        self.read += more.read;
+        self.bytes += more.bytes;
+        self.on_time += more.on_time;
+        self.late_accepted += more.late_accepted;
+        self.late_dropped += more.late_dropped;
+        self.duplicate += more.duplicate;
+        self.dead_letter += more.dead_letter;
+    }
+}
+
 impl SourceCounters {
     /// Adds a batch.
     pub fn add(&self, counts: &BatchCounts) {
@@ -149,6 +162,17 @@ pub struct SourceLedger {
 }
 
 impl SourceLedger {
+    /// Adds what one worker counted.
+    pub fn add(&mut self, counts: &BatchCounts) {
+        self.read += counts.read;
+        self.bytes += counts.bytes;
+        self.on_time += counts.on_time;
+        self.late_accepted += counts.late_accepted;
+        self.late_dropped += counts.late_dropped;
+        self.duplicate += counts.duplicate;
+        self.dead_letter += counts.dead_letter;
+    }
+
     /// Whether every record read is in exactly one class.
     pub fn is_balanced(&self) -> bool {
         self.read == self.on_time + self.late_accepted + self.late_dropped + self.duplicate + self.dead_letter

@@ -154,12 +154,17 @@ impl Panes {
     fn ends<'a>(&self, wanted: impl Fn(i64) -> bool, panes: impl Iterator<Item = &'a i64>) -> BTreeSet<i64> {
         let mut ends = BTreeSet::new();
         for pane in panes {
+            let last = pane.saturating_add(self.size_us);
             let mut end = pane.saturating_add(self.slide_us);
-            while end <= pane.saturating_add(self.size_us) {
+            loop {
                 if end > self.closed_us && wanted(end) {
                     ends.insert(end);
                 }
-                end = end.saturating_add(self.slide_us);
+                // At the end of representable time there is no further window.
+                match end.checked_add(self.slide_us) {
+                    Some(next) if next <= last => end = next,
+                    _ => break,
+                }
             }
         }
         ends

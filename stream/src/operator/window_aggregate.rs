@@ -263,7 +263,7 @@ impl WindowAggregate {
             columns.push(match column {
                 GroupColumn::WindowStart => times(|span| span.0),
                 GroupColumn::WindowEnd => times(|span| span.1),
-                GroupColumn::WindowTime => times(|span| span.1 - WINDOW_TIME_US),
+                GroupColumn::WindowTime => times(|span| span.1.saturating_sub(WINDOW_TIME_US)),
                 GroupColumn::Window => match field.data_type() {
                     DataType::Struct(fields) => Arc::new(StructArray::try_new(
                         fields.clone(),
@@ -315,6 +315,11 @@ impl Operator for WindowAggregate {
             // Only rows that an upstream window accepted late can be below the watermark here.
             self.late_rows += self.direct.update(&rows.batch, Some(self.watermark))?;
             return self.merge_direct();
+        }
+        // A session over other windows has no provisional rows from theirs: how an open window will end is
+        // not known, and so neither is which session it will belong to.
+        if matches!(self.state, State::Sessions(_)) {
+            return Ok(());
         }
         self.overlaid = true;
         self.overlay.update(&rows.batch, Some(self.watermark)).map(|_| ())
@@ -374,9 +379,6 @@ impl Operator for WindowAggregate {
                 self.write(batches, false, output)
             }
             State::Sessions(sessions) => {
-                if overlaid {
-                    return Err(StreamError::internal("provisional rows reached a session window"));
-                }
                 let rows = sessions.provisional(self.spec.emit_all)?;
                 let batch = self.session_batch(rows)?;
                 output.push(batch, false);

@@ -225,7 +225,9 @@ impl CheckpointStore {
             file.write_all(&text)?;
             file.sync_all()?;
             fs::rename(&unfinished, &path)?;
-            File::open(&folder)?.sync_all()
+            File::open(&folder)?.sync_all()?;
+            // The folder's own name, too: after a power cut the checkpoint must not be older than the sinks.
+            File::open(&self.folder)?.sync_all()
         });
         written.map_err(|e| self.failed(&path, "cannot be written; check space and permissions", e))?;
         let epochs = self.epochs();

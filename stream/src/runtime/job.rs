@@ -29,7 +29,7 @@ use super::{
 use crate::{
     decode::json::JsonDecoder,
     error::StreamError,
-    ledger::{Ledger, SinkCounters, SourceCounters},
+    ledger::{BatchCounts, Ledger, SinkCounters, SourceCounters},
     planner::{Connectors, JobPlan, Terminal},
     sink::{Sink, SinkRows},
     source::{RawBatch, Source, StartAt},
@@ -161,7 +161,11 @@ impl Job {
         // What the last run pre-committed may not be visible yet; a sink that has it already does nothing.
         if let Some(epoch) = checkpoint.epoch {
             if checkpoint.tokens.len() != sinks.len() {
-                return Err(StreamError::internal("a checkpoint has another number of sinks"));
+                let path = options.state.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+                let problem = "the checkpoint was written with another setting for dead letters; \
+                               run with the one of before, or choose another state folder"
+                    .to_owned();
+                return Err(StreamError::State { path, problem });
             }
             for (sink, token) in sinks.iter_mut().zip(&checkpoint.tokens) {
                 sink.commit(epoch, token.clone()).await?;
@@ -261,6 +265,7 @@ impl Job {
             stopped,
             last_states: BTreeMap::new(),
             source_tables: plan.sources.iter().map(|source| source.table.name.clone()).collect(),
+            restored: checkpoint.ledger,
             name: options.name,
         };
         let driver = tokio::spawn(driver.run(merge_inbox, letters_inbox));
@@ -394,6 +399,7 @@ fn worker_sources(
             batches: partitions.iter().map(|_| RawBatch::default()).collect(),
             partitions,
             counters: Arc::clone(&counters[index].1),
+            counts: BatchCounts::default(),
             ended: false,
             lost: 0,
         });
@@ -409,6 +415,8 @@ struct WorkerState {
     /// What came after the barrier.
     held: Vec<ToMerge>,
     partitions: Vec<PartitionState>,
+    /// What it had counted at its last barrier, by source.
+    counts: Vec<(usize, BatchCounts)>,
     ended: bool,
 }
 
@@ -432,6 +440,8 @@ struct Driver {
     stopped: watch::Receiver<bool>,
     last_states: BTreeMap<(usize, PartitionId), PartitionState>,
     source_tables: Vec<String>,
+    /// The ledger of the checkpoint that the job began with.
+    restored: Ledger,
     name: String,
 }
 
@@ -570,15 +580,17 @@ impl Driver {
             }
             ToMerge::Rows { node, batch, .. } => self.graph.rows(node, batch)?,
             ToMerge::Progress { worker, source, progress } => self.graph.progress(source, worker, progress),
-            ToMerge::Barrier { worker, epoch, partitions } => {
+            ToMerge::Barrier { worker, epoch, partitions, counts } => {
                 let state = &mut self.workers[worker];
                 state.at_barrier = Some(epoch);
                 state.partitions = partitions;
+                state.counts = counts;
             }
-            ToMerge::End { worker, partitions } => {
+            ToMerge::End { worker, partitions, counts } => {
                 let state = &mut self.workers[worker];
                 state.ended = true;
                 state.partitions = partitions;
+                state.counts = counts;
             }
             ToMerge::Failed { error } => return Err(error),
         }
@@ -674,7 +686,7 @@ impl Driver {
                 partitions: self.last_states.values().cloned().collect(),
                 nodes,
                 tokens: tokens.clone(),
-                ledger: self.status.ledger(),
+                ledger: self.ledger_at_cut(),
                 revision: self.revision,
             };
             let written = tokio::task::spawn_blocking(move || store.write(epoch, &checkpoint)).await;
@@ -696,6 +708,19 @@ impl Driver {
         self.status.export(&self.name);
         metrics::histogram!("plamatio_checkpoint_seconds").record(started.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    /// The ledger of what lies before the barrier: the workers have read on since.
+    fn ledger_at_cut(&self) -> Ledger {
+        let mut ledger = self.status.ledger();
+        for (index, name) in self.source_tables.iter().enumerate() {
+            let mut source = self.restored.sources.get(name).cloned().unwrap_or_default();
+            for (_, counts) in self.workers.iter().flat_map(|w| &w.counts).filter(|(of, _)| *of == index) {
+                source.add(counts);
+            }
+            ledger.sources.insert(name.clone(), source);
+        }
+        ledger
     }
 
     async fn commit_positions(&mut self) -> Result<(), StreamError> {

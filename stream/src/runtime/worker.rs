@@ -23,7 +23,7 @@ use super::{
 use crate::{
     decode::Decoder,
     error::StreamError,
-    ledger::SourceCounters,
+    ledger::{BatchCounts, SourceCounters},
     operator::{
         Partial,
         step::{Step, apply_all},
@@ -79,6 +79,8 @@ pub enum ToMerge {
         epoch: Epoch,
         /// Positions and times of its partitions.
         partitions: Vec<PartitionState>,
+        /// What it has counted since it started, by source.
+        counts: Vec<(usize, BatchCounts)>,
     },
     /// The worker has read all there is.
     End {
@@ -86,6 +88,8 @@ pub enum ToMerge {
         worker: usize,
         /// Positions and times of its partitions.
         partitions: Vec<PartitionState>,
+        /// What it has counted since it started, by source.
+        counts: Vec<(usize, BatchCounts)>,
     },
     /// The worker cannot go on.
     Failed {
@@ -123,6 +127,8 @@ pub struct WorkerSource {
     pub partitions: Vec<Partition>,
     /// Shared with the other workers.
     pub counters: Arc<SourceCounters>,
+    /// What this worker has counted since it started.
+    pub counts: BatchCounts,
     /// Filled at each poll, in the partitions' order.
     pub batches: Vec<RawBatch>,
     /// Read to the end.
@@ -226,8 +232,8 @@ impl Worker {
             if due > self.epoch {
                 self.flush()?;
                 self.epoch = due;
-                let partitions = self.partition_states()?;
-                self.send(ToMerge::Barrier { worker: self.id, epoch: due, partitions })?;
+                let (partitions, counts) = (self.partition_states()?, self.counts());
+                self.send(ToMerge::Barrier { worker: self.id, epoch: due, partitions, counts })?;
                 flushed = Instant::now();
                 if due.number() >= self.control.stop_after.load(Ordering::Acquire) {
                     return Ok(());
@@ -237,8 +243,8 @@ impl Worker {
             waited = !read;
             if self.sources.iter().all(|source| source.ended) {
                 self.flush()?;
-                let partitions = self.partition_states()?;
-                return self.send(ToMerge::End { worker: self.id, partitions });
+                let (partitions, counts) = (self.partition_states()?, self.counts());
+                return self.send(ToMerge::End { worker: self.id, partitions, counts });
             }
             if flushed.elapsed() >= self.flush_interval {
                 self.flush()?;
@@ -284,6 +290,7 @@ impl Worker {
                         self.dead_letters.blocking_send(intake.dead_letters).map_err(|_| Halt::Gone)?;
                     }
                     source.counters.add(&intake.counts);
+                    source.counts.add(&intake.counts);
                 } else {
                     partition.check_idle(now, source.plan.source.options.idle_timeout);
                 }
@@ -339,6 +346,10 @@ impl Worker {
             }
         }
         Ok(states)
+    }
+
+    fn counts(&self) -> Vec<(usize, BatchCounts)> {
+        self.sources.iter().map(|source| (source.source, source.counts)).collect()
     }
 
     fn send(&self, message: ToMerge) -> Result<(), Halt> {

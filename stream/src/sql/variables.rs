@@ -25,6 +25,13 @@ pub fn substitute(script: &str, values: &BTreeMap<String, String>) -> Result<Str
     }
 }
 
+/// The names of a script's variables, those in defaults of others too.
+pub fn names(script: &str) -> BTreeSet<String> {
+    let starts = script.match_indices("${").map(|(index, _)| &script[index + 2..]);
+    let name = |rest: &str| rest.split(['}', ':']).next().unwrap_or_default().to_owned();
+    starts.map(name).collect()
+}
+
 /// Fills the variables of `text`, a part of `script`; the default of a variable may hold variables.
 fn fill(
     script: &str,
