@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging. Warnings and errors are always shown.
 pub(crate) fn init_tracing(verbose: u8) {
     let default = match verbose {
-        0 => "warn,rdkafka=off,librdkafka=off,deltalake_core=error",
+        0 => "warn,sqlx=error,rdkafka=off,librdkafka=off,deltalake_core=error",
         1 => "info,rdkafka=error,librdkafka=off",
         _ => "debug",
     };

@@ -309,7 +309,10 @@ fn insert_projection(
     let targets: Vec<&str> = if named.is_empty() {
         table.insert_columns().map(|column| column.name.as_str()).collect()
     } else {
-        for (name, place) in named {
+        for (index, (name, place)) in named.iter().enumerate() {
+            if named[..index].iter().any(|(other, _)| other == name) {
+                return Err(catalog.error(*place, format!("column '{name}' is inserted into twice")).into());
+            }
             if table.insert_columns().all(|column| column.name != *name) {
                 let known = table.insert_columns().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
                 return Err(catalog
@@ -375,5 +378,6 @@ fn optimised(catalog: &Catalog, plan: LogicalPlan, span: Span) -> Result<Logical
     let plan = rewrite::to_streaming(catalog, plan, span)?;
     let plan =
         state.optimizer().optimize(plan, &state, |_, _| {}).map_err(|error| catalog.diagnose(error))?;
+    rewrite::refuse_markers(catalog, &plan, span)?;
     Ok(plan)
 }

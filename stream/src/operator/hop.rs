@@ -170,16 +170,20 @@ impl Panes {
         ends
     }
 
-    /// The rows of open windows as of now: of those that changed since the last call, together with `overlay`,
-    /// states by pane that are counted this time only. Latest window last.
+    /// The rows of open windows as of now, of all or of those that changed since the last call, together with
+    /// `overlay`, states by pane that are counted this time only. Latest window last.
     ///
     /// Windows that reach past the newest pane are suffixes of each other, so they are built from the newest
     /// pane backwards, each from the one before: the cost is two merges a window, not one a pane.
     pub fn provisional(
         &mut self,
         overlay: &BTreeMap<i64, Vec<RecordBatch>>,
+        all: bool,
     ) -> Result<Vec<WindowRows>, StreamError> {
-        let changed = std::mem::take(&mut self.changed);
+        let mut changed = std::mem::take(&mut self.changed);
+        if all {
+            changed.extend(self.panes.keys());
+        }
         let ends = self.ends(|_| true, changed.iter().chain(overlay.keys()));
         let newest = self.panes.keys().chain(overlay.keys()).max().copied().unwrap_or(i64::MIN);
         let pane_batches = |pane: i64| {

@@ -361,14 +361,16 @@ impl Operator for WindowAggregate {
     fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
         let overlay = self.take_overlay()?;
         let overlaid = std::mem::take(&mut self.overlaid);
+        let emit_all = self.spec.emit_all;
         match &mut self.state {
             State::Panes(panes) => {
                 let mut batches = Vec::new();
-                for window in panes.provisional(&overlay)? {
+                for window in panes.provisional(&overlay, emit_all)? {
                     let end_us = window.0;
                     let batch = self.window_batch(window)?;
                     // Counted anew, most windows are as they were; only those that moved are written.
-                    if overlaid {
+                    // A window downstream needs them all the same, since it counts them anew as well.
+                    if overlaid && !emit_all {
                         if self.written.get(&end_us) == Some(&batch) {
                             continue;
                         }
@@ -379,7 +381,7 @@ impl Operator for WindowAggregate {
                 self.write(batches, false, output)
             }
             State::Sessions(sessions) => {
-                let rows = sessions.provisional(self.spec.emit_all)?;
+                let rows = sessions.provisional(emit_all)?;
                 let batch = self.session_batch(rows)?;
                 output.push(batch, false);
                 Ok(())

@@ -65,6 +65,9 @@ impl Catalog {
 
     /// An error about a table that does not exist.
     pub fn unknown_table(&self, name: &str, span: Span) -> SqlError {
+        if self.names.iter().any(|known| known == name) {
+            return self.error(span, format!("'{name}' is a view: only a table can be inserted into"));
+        }
         self.error(span, format!("there is no table '{name}'"))
             .with_help(diagnose::tables_help(name, &self.names))
     }

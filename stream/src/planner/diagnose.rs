@@ -51,8 +51,34 @@ fn split_help(message: &str, tables: &[String]) -> (String, Option<String>) {
         let name = name.rsplit('.').next().unwrap_or(name);
         return (format!("there is no table '{name}'"), Some(tables_help(name, tables)));
     }
-    if let Some((what, fields)) = message.split_once(". Valid fields are ") {
-        return (what.to_owned(), Some(format!("the columns are {}", fields.trim_end_matches('.'))));
+    if let Some(name) = message.strip_prefix("No field named ") {
+        let split = name.split_once(". ").or_else(|| name.split_once(".\n"));
+        let (name, rest) = split.unwrap_or((name.trim_end_matches('.'), ""));
+        let (guess, fields) = match rest.split_once("Valid fields are ") {
+            Some((guess, fields)) => (guess.trim(), Some(fields.trim_end_matches('.'))),
+            None => (rest.trim().trim_end_matches('.'), None),
+        };
+        let mut help: Vec<String> = Vec::new();
+        help.extend((!guess.is_empty()).then(|| lower_first(guess)));
+        help.extend(fields.map(|fields| format!("the columns are {fields}")));
+        return (format!("there is no column '{name}'"), (!help.is_empty()).then(|| help.join(" ")));
+    }
+    if let Some((what, guess)) = message.split_once(".\nDid you mean ") {
+        return (what.to_owned(), Some(format!("did you mean {guess}")));
+    }
+    if let Some((_, rest)) = message.split_once("No function matches the given name and argument types '")
+        && let Some((call, rest)) = rest.split_once('\'')
+    {
+        let (_, candidates) = rest.split_once("Candidate functions:").unwrap_or_default();
+        let candidates =
+            candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+        let help = (!candidates.is_empty()).then(|| format!("there are {}", candidates.join(", ")));
+        return (format!("there is no function {call}"), help);
+    }
+    if let Some((_, rest)) = message.split_once("While expanding wildcard, column \"")
+        && let Some((name, _)) = rest.split_once("\" must appear in the GROUP BY clause")
+    {
+        return (format!("column '{name}' is neither grouped by nor aggregated"), None);
     }
     match message.split_once(". ") {
         Some((what, rest)) if !rest.trim().is_empty() => {

@@ -197,9 +197,12 @@ impl GraphBuilder {
                 Err(build.unsupported(extension.node.name(), None))
             }
             LogicalPlan::Join(_) => Err(build.unsupported("JOIN", Some("put the tables together with UNION ALL"))),
-            LogicalPlan::Distinct(_) => {
-                Err(build.unsupported("SELECT DISTINCT", Some("group by a window and the columns instead")))
+            LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
+                Err(build.unsupported("a query without a table", None))
             }
+            LogicalPlan::Distinct(_) => Err(build.distinct()),
+            // What the optimiser makes of DISTINCT; other aggregations are streaming nodes by now.
+            LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.is_empty() => Err(build.distinct()),
             LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => Err(build.unsupported(
                 "ORDER BY or LIMIT over a stream",
                 Some("rank within a window: ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY …)"),
@@ -312,10 +315,15 @@ fn source(
                 inputs.extend(expr.column_refs().into_iter().map(|c| c.name.clone()))
             }
             ColumnKind::Metadata(_) => {
-                return Err(StreamError::connector(
-                    &table.name,
-                    format!("metadata column '{}' can only be written, not read", column.name),
-                ));
+                return Err(catalog
+                    .error(
+                        Span::empty(),
+                        format!(
+                            "metadata column '{}' of table {} can only be written, not read",
+                            column.name, table.name
+                        ),
+                    )
+                    .into());
             }
         }
     }
@@ -422,6 +430,13 @@ impl Build<'_> {
             schema: Arc::clone(node.schema.inner()),
             input_schema: Arc::clone(input.inner()),
         })
+    }
+
+    fn distinct(&self) -> StreamError {
+        self.unsupported(
+            "SELECT DISTINCT or UNION",
+            Some("write UNION ALL, or group by a window and the columns instead"),
+        )
     }
 
     fn unsupported(&self, what: &str, help: Option<&str>) -> StreamError {

@@ -65,6 +65,34 @@ pub(crate) fn to_streaming(
     }
 }
 
+/// Fails where a window is left that nothing groups by: it has no value that a row could be given.
+pub(crate) fn refuse_markers(catalog: &Catalog, plan: &LogicalPlan, insert: Span) -> Result<(), StreamError> {
+    let is_marker = |expr: &Expr| {
+        let function = match expr {
+            Expr::ScalarFunction(function) => function,
+            _ => return Ok(false),
+        };
+        Ok(marker(&function.func).is_some())
+    };
+    let mut left = None;
+    plan.apply(|node| {
+        node.apply_expressions(|expr| {
+            if expr.exists(is_marker)? {
+                left = Some(place_of(std::slice::from_ref(expr)).unwrap_or(insert));
+                return Ok(TreeNodeRecursion::Stop);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    match left {
+        None => Ok(()),
+        Some(place) => Err(catalog
+            .error(place, "a window can only be grouped by")
+            .with_help("GROUP BY window_start, window_end, or by tumble(…), hop(…) or session(…)")
+            .into()),
+    }
+}
+
 struct Rewrite<'a> {
     catalog: &'a Catalog,
     insert: Span,
@@ -168,7 +196,7 @@ impl Rewrite<'_> {
                     format!(
                         "the session is by {}, but the query groups by {}",
                         wanted.join(", "),
-                        given.join(", ")
+                        if given.is_empty() { "no column".to_owned() } else { given.join(", ") }
                     ),
                 )
                 .with_help("group by window_start, window_end and the columns of PARTITION BY")
@@ -237,7 +265,7 @@ impl Rewrite<'_> {
         let mut micros = Vec::new();
         for interval in intervals {
             let length = interval_micros(interval).filter(|length| *length > 0).ok_or_else(|| {
-                self.error(args, format!("'{interval}' is not the length of a window"))
+                self.error(args, "this is not the length of a window")
                     .with_help("write a positive interval of days or less, such as INTERVAL '1' MINUTE")
             })?;
             micros.push(length);

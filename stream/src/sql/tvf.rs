@@ -297,10 +297,10 @@ mod tests {
           help: the window functions are TUMBLE, HOP and SESSION
         ");
         insta::assert_snapshot!(rewritten("SELECT * FROM TABLE(HOP(TABLE e, ts, INTERVAL '1' MINUTE))"), @r"
-        HOP lacks its SIZE
-          at line 1, column 21
+        expected DESCRIPTOR(time_column)
+          at line 1, column 34
           1 | SELECT * FROM TABLE(HOP(TABLE e, ts, INTERVAL '1' MINUTE))
-            |                     ^
+            |                                  ^
           help: write TABLE(HOP(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE, INTERVAL '1' HOUR))
         ");
     }

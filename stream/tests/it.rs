@@ -1,0 +1,40 @@
+//! Integration tests: whole scripts, planned and run to their end on files, through the public interface.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "the lint's exception for tests does not reach their helper functions"
+)]
+
+#[path = "it/collect.rs"]
+mod collect;
+#[path = "it/graph.rs"]
+mod graph;
+#[path = "it/memory.rs"]
+mod memory;
+#[path = "it/run.rs"]
+mod run;
+#[path = "it/text.rs"]
+mod text;
+
+#[path = "it/extremes.rs"]
+mod extremes;
+#[path = "it/hostile.rs"]
+mod hostile;
+#[path = "it/nested.rs"]
+mod nested;
+#[path = "it/oracle.rs"]
+mod oracle;
+#[path = "it/provisional.rs"]
+mod provisional;
+#[path = "it/rankings.rs"]
+mod rankings;
+#[path = "it/rejected.rs"]
+mod rejected;
+#[path = "it/restart.rs"]
+mod restart;
+#[path = "it/state.rs"]
+mod state;
+#[path = "it/tables.rs"]
+mod tables;
+#[path = "it/windows.rs"]
+mod windows;

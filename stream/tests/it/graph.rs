@@ -1,0 +1,88 @@
+//! Drives a planned graph by hand: rows, watermarks and emissions come when the test says so.
+
+use std::sync::Arc;
+
+use plamatio_stream::{
+    decode::{Decoder, json::JsonDecoder},
+    operator::{step::apply_all, window_aggregate::WindowPartial},
+    planner::{JobPlan, Terminal},
+    runtime::graph::{Graph, SinkOutput},
+    source::RawBatch,
+    time::{EventTime, Offset, Progress, Watermark},
+};
+
+use crate::{
+    run::plan,
+    text::{self, DAY_US},
+};
+
+/// A graph over the table `events (time, k, v)` and its one sink `out`.
+pub(crate) struct Driven {
+    plan: JobPlan,
+    pub(crate) graph: Graph,
+}
+
+impl Driven {
+    /// Plans `query` into a table of `columns`.
+    pub(crate) fn new(columns: &str, query: &str) -> Self {
+        let script = format!(
+            "CREATE TABLE events (`time` TIMESTAMP(3), k STRING, v BIGINT, WATERMARK FOR `time` AS `time`)
+             WITH ('connector' = 'filesystem', 'path' = 'unused');
+             CREATE TABLE out ({columns}) WITH ('connector' = 'collect');
+             INSERT INTO out {query}"
+        );
+        let plan = plan(&script).unwrap_or_else(|error| panic!("{error}"));
+        let graph = Graph::new(&plan, 1).unwrap();
+        Driven { plan, graph }
+    }
+
+    /// The same plan with the state of this graph, as a restart makes it.
+    pub(crate) fn restored(mut self) -> Self {
+        let state = self.graph.snapshot().unwrap();
+        let mut graph = Graph::new(&self.plan, 1).unwrap();
+        graph.restore(state).unwrap();
+        Driven { plan: self.plan, graph }
+    }
+
+    /// Takes the rows of a text table.
+    pub(crate) fn rows(&mut self, input: &str) {
+        let source = &self.plan.sources[0];
+        let mut decoder = JsonDecoder::new("events", Arc::clone(&source.decoded)).unwrap();
+        let mut raw = RawBatch::default();
+        for line in text::json_lines(input) {
+            raw.push(line.as_bytes(), Offset::ZERO);
+        }
+        let decoded = decoder.decode(&raw).unwrap();
+        assert!(decoded.rejects.is_empty(), "{:?}", decoded.rejects);
+        for local in &self.plan.locals {
+            let Some(batch) = apply_all(&local.steps, &decoded.batch).unwrap() else { continue };
+            match &local.terminal {
+                Terminal::Forward => self.graph.rows(local.node, batch).unwrap(),
+                Terminal::Window(spec) => {
+                    let mut window = WindowPartial::new(Arc::clone(spec)).unwrap();
+                    window.update(&batch, None).unwrap();
+                    for partial in window.take().unwrap() {
+                        assert_eq!(self.graph.partial(local.node, partial).unwrap(), 0, "rows came too late");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The final rows that a watermark of so many seconds of the day closes.
+    pub(crate) fn watermark(&mut self, seconds: i64) -> String {
+        let time = EventTime::from_micros(DAY_US + seconds * 1_000_000);
+        self.graph.progress(0, 0, Progress::Active(Watermark::at(time)));
+        shown(self.graph.advance().unwrap(), true)
+    }
+
+    /// The provisional rows as of now.
+    pub(crate) fn emit(&mut self) -> String {
+        shown(self.graph.emit().unwrap(), false)
+    }
+}
+
+fn shown(outputs: Vec<SinkOutput>, is_final: bool) -> String {
+    assert!(outputs.iter().all(|output| output.is_final == is_final));
+    text::table(&outputs.into_iter().map(|output| output.batch).collect::<Vec<_>>(), false)
+}

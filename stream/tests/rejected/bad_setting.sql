@@ -1,0 +1,3 @@
+-- bad setting
+SET 'emit.interval' = 'often';
+INSERT INTO out SELECT `time`, v FROM events;

@@ -1,0 +1,5 @@
+-- descriptor of unknown column
+INSERT INTO out
+SELECT window_start, COUNT(*)
+FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(tme), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end;

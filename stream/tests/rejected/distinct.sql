@@ -1,0 +1,2 @@
+-- distinct
+INSERT INTO out SELECT DISTINCT `time`, v FROM events;

@@ -1,0 +1,2 @@
+-- drop
+DROP TABLE events;

@@ -1,0 +1,3 @@
+-- grouping sets
+INSERT INTO out
+SELECT NULL, COUNT(*) FROM events GROUP BY ROLLUP (k);

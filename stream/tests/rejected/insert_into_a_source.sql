@@ -1,0 +1,2 @@
+-- insert into a source
+INSERT INTO events SELECT * FROM events;

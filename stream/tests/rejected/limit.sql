@@ -1,0 +1,2 @@
+-- limit
+INSERT INTO out SELECT `time`, v FROM events LIMIT 10;

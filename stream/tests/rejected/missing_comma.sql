@@ -1,0 +1,4 @@
+-- missing comma
+INSERT INTO out
+SELECT `time` v x
+FROM events;

@@ -1,0 +1,3 @@
+-- missing semicolon
+INSERT INTO out SELECT `time`, v FROM events
+INSERT INTO out SELECT `time`, v FROM events;

@@ -1,0 +1,3 @@
+-- misspelt keyword
+INSERT INTO out
+SELCT `time`, v FROM events;

@@ -1,0 +1,2 @@
+-- no insert
+CREATE VIEW w AS SELECT v FROM events;

@@ -1,0 +1,5 @@
+-- no window
+INSERT INTO out
+SELECT NULL, COUNT(*)
+FROM events
+GROUP BY k;

@@ -1,0 +1,3 @@
+-- no window no group
+INSERT INTO out
+SELECT NULL, SUM(v) FROM events;

@@ -1,0 +1,2 @@
+-- order by
+INSERT INTO out SELECT `time`, v FROM events ORDER BY v;

@@ -1,0 +1,2 @@
+-- query alone
+SELECT * FROM events;

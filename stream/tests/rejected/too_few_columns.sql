@@ -1,0 +1,2 @@
+-- too few columns
+INSERT INTO out SELECT v FROM events;

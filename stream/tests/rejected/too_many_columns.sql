@@ -1,0 +1,2 @@
+-- too many columns
+INSERT INTO out (n) SELECT v, v + 1 FROM events;

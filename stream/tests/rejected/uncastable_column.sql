@@ -1,0 +1,2 @@
+-- uncastable column
+INSERT INTO out SELECT v > 1, v FROM events;

@@ -1,0 +1,4 @@
+-- unclosed parenthesis
+INSERT INTO out
+SELECT `time`, (v + 1
+FROM events;

@@ -1,0 +1,3 @@
+-- unclosed text
+INSERT INTO out
+SELECT `time`, v FROM events WHERE k = 'a;

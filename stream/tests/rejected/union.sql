@@ -1,0 +1,2 @@
+-- union
+INSERT INTO out SELECT `time`, v FROM events UNION SELECT `time`, v FROM events;

@@ -1,0 +1,5 @@
+-- unknown column
+INSERT INTO out
+SELECT `time`,
+  vv
+FROM events;

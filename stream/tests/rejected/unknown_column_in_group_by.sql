@@ -1,0 +1,5 @@
+-- unknown column in group by
+INSERT INTO out
+SELECT window_start, COUNT(*)
+FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, kk;

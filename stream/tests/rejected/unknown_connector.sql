@@ -1,0 +1,3 @@
+-- unknown connector
+CREATE TABLE more (a INT) WITH ('connector' = 'kafak');
+INSERT INTO out SELECT NULL, a FROM more;

@@ -1,0 +1,3 @@
+-- unknown function
+INSERT INTO out
+SELECT `time`, lenght(k) FROM events;

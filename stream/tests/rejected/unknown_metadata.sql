@@ -1,0 +1,6 @@
+-- unknown metadata
+CREATE TABLE more (
+  a BIGINT,
+  b BIGINT METADATA FROM 'offset'
+) WITH ('connector' = 'collect');
+INSERT INTO more SELECT v FROM events;

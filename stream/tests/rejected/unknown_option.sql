@@ -1,0 +1,3 @@
+-- unknown option
+CREATE TABLE more (a INT) WITH ('connector' = 'filesystem', 'path' = 'x', 'pathh' = 'y');
+INSERT INTO out SELECT NULL, a FROM more;

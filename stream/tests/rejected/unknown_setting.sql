@@ -1,0 +1,3 @@
+-- unknown setting
+SET 'emit.intervall' = '50 ms';
+INSERT INTO out SELECT `time`, v FROM events;

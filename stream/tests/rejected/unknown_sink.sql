@@ -1,0 +1,2 @@
+-- unknown sink
+INSERT INTO outt SELECT `time`, v FROM events;

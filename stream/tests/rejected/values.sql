@@ -1,0 +1,2 @@
+-- values
+INSERT INTO out VALUES (NULL, 1);

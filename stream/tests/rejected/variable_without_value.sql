@@ -1,0 +1,3 @@
+-- variable without value
+INSERT INTO out SELECT `time`, v
+FROM events WHERE v > ${least};

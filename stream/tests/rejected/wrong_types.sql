@@ -1,0 +1,4 @@
+-- wrong types
+INSERT INTO out
+SELECT `time`, k + `time`
+FROM events;
