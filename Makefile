@@ -28,9 +28,9 @@ lint: ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## end-to-end throughput, optimised build (BENCH_ARGS='--help')
+bench: ## end-to-end throughput from a file and from Apache Kafka, optimised build (BENCH_ARGS='--help')
 	@scripts/install.sh build
-	$(CARGO) run --locked --release -p plamatio-benches --bin throughput -- $(BENCH_ARGS)
+	@scripts/bench.sh $(BENCH_ARGS)
 
 services: ## install and start private PostgreSQL, Redis and Apache Kafka, print their URLs
 	@scripts/services.sh start

@@ -129,8 +129,9 @@ impl KafkaProducer {
 pub(crate) async fn create_topics(brokers: &str, topics: &[&str], partitions: i32) -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().context("cannot talk to Kafka")?;
-    let wanted: Vec<NewTopic<'_>> =
-        topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).collect();
+    // Records carry the time of their event; of one long ago they would be deleted as soon as they are written.
+    let topic = |name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+    let wanted: Vec<NewTopic<'_>> = topics.iter().map(|name| topic(name)).collect();
     let timeout = Some(Duration::from_secs(10));
     let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
     let created = admin.create_topics(&wanted, &options).await.with_context(|| {

@@ -55,12 +55,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         Some(path) if none(&path) => None,
         Some(path) => Some(path),
         None if plan.is_bounded() => None,
-        None => {
-            Some(args.data_dir.join("state").join(&name))
-        }
+        None => Some(args.data_dir.join("state").join(&name)),
     };
     let dead_letters = args.dead_letters.unwrap_or_else(|| {
-        let lake = std::env::var_os("PLAMATIO_LAKE").map_or_else(|| args.data_dir.join("lake"), PathBuf::from);
+        let lake =
+            std::env::var_os("PLAMATIO_LAKE").map_or_else(|| args.data_dir.join("lake"), PathBuf::from);
         lake.join("dead_letters").join(&name).display().to_string()
     });
     let options = JobOptions {

@@ -5,7 +5,7 @@
 //! | [`scan`] | one pass over the bytes, the fast path |
 //! | [`fallback`] | the same answer by a full parser, for what the fast path leaves alone |
 //! | [`value`] | the text of a JSON value to a typed value, shared by both |
-//! | [`column`] | typed values to Arrow columns |
+//! | [`mod@column`] | typed values to Arrow columns |
 //!
 //! # What is accepted
 //!

@@ -199,7 +199,6 @@ impl Job {
         });
         let job_control = Arc::clone(&control);
         let (merge_sender, merge_inbox) = mpsc::channel(MERGE_QUEUE);
-        let (letters_sender, letters_inbox) = mpsc::channel(MERGE_QUEUE);
         let partitions: usize = opened.iter().map(|source| source.partitions().len()).max().unwrap_or(1);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers =
@@ -225,7 +224,6 @@ impl Job {
                 sources,
                 &plan.locals,
                 merge_sender.clone(),
-                letters_sender.clone(),
                 Arc::clone(&control),
                 flush_interval,
                 epoch,
@@ -265,10 +263,11 @@ impl Job {
             stopped,
             last_states: BTreeMap::new(),
             source_tables: plan.sources.iter().map(|source| source.table.name.clone()).collect(),
+            letters: Vec::new(),
             restored: checkpoint.ledger,
             name: options.name,
         };
-        let driver = tokio::spawn(driver.run(merge_inbox, letters_inbox));
+        let driver = tokio::spawn(driver.run(merge_inbox));
         Ok(Job { stop, control: job_control, driver, status })
     }
 
@@ -440,18 +439,16 @@ struct Driver {
     stopped: watch::Receiver<bool>,
     last_states: BTreeMap<(usize, PartitionId), PartitionState>,
     source_tables: Vec<String>,
+    /// To be set aside, of what lies before the barrier.
+    letters: Vec<dead_letters::DeadLetter>,
     /// The ledger of the checkpoint that the job began with.
     restored: Ledger,
     name: String,
 }
 
 impl Driver {
-    async fn run(
-        mut self,
-        merge: mpsc::Receiver<ToMerge>,
-        letters: mpsc::Receiver<Vec<dead_letters::DeadLetter>>,
-    ) -> Result<(), StreamError> {
-        let result = self.drive(merge, letters).await;
+    async fn run(mut self, merge: mpsc::Receiver<ToMerge>) -> Result<(), StreamError> {
+        let result = self.drive(merge).await;
         self.control.abort.store(true, Ordering::Relaxed);
         // Closing the outboxes ends the sink tasks.
         self.outboxes.clear();
@@ -477,11 +474,7 @@ impl Driver {
         first
     }
 
-    async fn drive(
-        &mut self,
-        mut merge: mpsc::Receiver<ToMerge>,
-        mut letters: mpsc::Receiver<Vec<dead_letters::DeadLetter>>,
-    ) -> Result<(), StreamError> {
+    async fn drive(&mut self, mut merge: mpsc::Receiver<ToMerge>) -> Result<(), StreamError> {
         let mut emit = tokio::time::interval(self.settings.emit_interval);
         emit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut cut = tokio::time::interval(self.settings.checkpoint_interval);
@@ -502,24 +495,20 @@ impl Driver {
                     while let Ok(message) = merge.try_recv() {
                         self.take(message)?;
                     }
+                    self.set_aside().await?;
                     self.advance().await?;
-                    if self.workers.iter().all(|worker| worker.ended) {
-                        while let Ok(letters) = letters.try_recv() {
-                            self.set_aside(&letters).await?;
-                        }
-                        return self.finish().await;
-                    }
                     if self.barrier_is_complete() {
-                        while let Ok(letters) = letters.try_recv() {
-                            self.set_aside(&letters).await?;
-                        }
                         self.cut().await?;
                         if stopping && self.control.epoch.load(Ordering::Acquire) == self.epoch.number() {
                             return Ok(());
                         }
                     }
+                    // After the cut: workers may have ended behind their barrier, and then nothing more comes.
+                    if self.workers.iter().all(|worker| worker.ended) {
+                        self.set_aside().await?;
+                        return self.finish().await;
+                    }
                 }
-                Some(letters) = letters.recv() => self.set_aside(&letters).await?,
                 _ = emit.tick(), if emits => {
                     let started = Instant::now();
                     let outputs = self.graph.emit()?;
@@ -555,6 +544,7 @@ impl Driver {
             ToMerge::Partial { worker, .. }
             | ToMerge::Rows { worker, .. }
             | ToMerge::Progress { worker, .. }
+            | ToMerge::SetAside { worker, .. }
             | ToMerge::Barrier { worker, .. }
             | ToMerge::End { worker, .. } => *worker,
             ToMerge::Failed { .. } => return self.apply(message),
@@ -580,6 +570,7 @@ impl Driver {
             }
             ToMerge::Rows { node, batch, .. } => self.graph.rows(node, batch)?,
             ToMerge::Progress { worker, source, progress } => self.graph.progress(source, worker, progress),
+            ToMerge::SetAside { mut letters, .. } => self.letters.append(&mut letters),
             ToMerge::Barrier { worker, epoch, partitions, counts } => {
                 let state = &mut self.workers[worker];
                 state.at_barrier = Some(epoch);
@@ -630,11 +621,13 @@ impl Driver {
         self.outboxes[sink].send(message).await.map_err(|_| StreamError::internal(SINK_GONE))
     }
 
-    async fn set_aside(&mut self, letters: &[dead_letters::DeadLetter]) -> Result<(), StreamError> {
+    /// Writes what is to be set aside.
+    async fn set_aside(&mut self) -> Result<(), StreamError> {
+        let letters = std::mem::take(&mut self.letters);
         if self.outboxes.len() > self.query_sinks && !letters.is_empty() {
             self.revision += 1;
             let rows = SinkRows {
-                batch: dead_letters::batch(letters)?,
+                batch: dead_letters::batch(&letters)?,
                 is_final: true,
                 epoch: self.epoch.next(),
                 revision: self.revision,

@@ -82,6 +82,14 @@ pub enum ToMerge {
         /// What it has counted since it started, by source.
         counts: Vec<(usize, BatchCounts)>,
     },
+    /// Records to set aside. They come this way, not beside it, so that a barrier parts them too: those read
+    /// after it are read again if its checkpoint is restored.
+    SetAside {
+        /// The worker.
+        worker: usize,
+        /// The records.
+        letters: Vec<DeadLetter>,
+    },
     /// The worker has read all there is.
     End {
         /// The worker.
@@ -151,7 +159,6 @@ pub struct Worker {
     sources: Vec<WorkerSource>,
     chains: Vec<Chain>,
     merge: mpsc::Sender<ToMerge>,
-    dead_letters: mpsc::Sender<Vec<DeadLetter>>,
     control: Arc<Control>,
     flush_interval: Duration,
     sent: Vec<Option<Progress>>,
@@ -173,13 +180,11 @@ impl From<StreamError> for Halt {
 
 impl Worker {
     /// A worker over these sources; it runs the local chains of each.
-    #[expect(clippy::too_many_arguments, reason = "everything that a thread is given, once")]
     pub fn new(
         id: usize,
         sources: Vec<WorkerSource>,
         locals: &[LocalPlan],
         merge: mpsc::Sender<ToMerge>,
-        dead_letters: mpsc::Sender<Vec<DeadLetter>>,
         control: Arc<Control>,
         flush_interval: Duration,
         epoch: Epoch,
@@ -200,7 +205,7 @@ impl Worker {
             });
         }
         let sent = vec![None; sources.len()];
-        Ok(Worker { id, sources, chains, merge, dead_letters, control, flush_interval, sent, epoch })
+        Ok(Worker { id, sources, chains, merge, control, flush_interval, sent, epoch })
     }
 
     /// Works until its sources end, the job stops, or something fails; says so to the merge task.
@@ -287,7 +292,8 @@ impl Worker {
                         }
                     }
                     if !intake.dead_letters.is_empty() {
-                        self.dead_letters.blocking_send(intake.dead_letters).map_err(|_| Halt::Gone)?;
+                        let message = ToMerge::SetAside { worker: self.id, letters: intake.dead_letters };
+                        self.merge.blocking_send(message).map_err(|_| Halt::Gone)?;
                     }
                     source.counters.add(&intake.counts);
                     source.counts.add(&intake.counts);
