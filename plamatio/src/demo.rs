@@ -71,6 +71,10 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make {}; choose another --data-dir", lake.display()))?;
     let lake = lake.canonicalize()?;
 
+    // First what can fail at once: nothing has to be stopped then.
+    let listener = TcpListener::bind(("127.0.0.1", args.port))
+        .await
+        .with_context(|| format!("cannot listen on port {}; choose another --port", args.port))?;
     let broker = Broker::start(&Topic::ALL.map(|topic| topic.name()))?;
     let services = Services::start(&folder, args.database_url.clone(), args.redis_url.clone()).await;
     for line in services.missing() {
@@ -96,9 +100,6 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         state = state.database(pool.clone());
         relay = Some(tokio::spawn(relay::run(pool, publisher, RelayConfig::default(), token.clone())));
     }
-    let listener = TcpListener::bind(("127.0.0.1", args.port))
-        .await
-        .with_context(|| format!("cannot listen on port {}; choose another --port", args.port))?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(api::serve(listener, state.build(), token.clone()));
     println!("live page: http://{address}");

@@ -44,7 +44,9 @@ impl WindowSpec {
     /// closed.
     ///
     /// This depends on nothing but the watermark, not even for sessions (where Flink also looks for an open
-    /// session to merge with), so that whether a row counts never depends on how rows were batched.
+    /// session to merge with), so that whether a row is refused never depends on how rows were batched. In
+    /// which of its open windows a late row still counts does depend on it: in those that the merge stage has
+    /// not written yet, which may trail the row's own partition.
     pub const fn accepts_from(self, watermark: Watermark, lateness_us: i64) -> EventTime {
         let closed = watermark.time().micros();
         if closed == i64::MIN {

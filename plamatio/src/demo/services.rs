@@ -89,9 +89,9 @@ impl Services {
         let data = if root {
             let folder = std::env::temp_dir().join(format!("plamatio-demo-postgres-{}", std::process::id()));
             std::fs::create_dir_all(&folder)?;
+            self.temporary = Some(folder.clone());
             let owned = std::process::Command::new("chown").arg("postgres").arg(&folder).status()?;
             anyhow::ensure!(owned.success(), "there is no user postgres to run it as");
-            self.temporary = Some(folder.clone());
             folder.join("data")
         } else {
             std::fs::create_dir_all(folder.join("postgres"))?;

@@ -28,7 +28,7 @@ const METRICS: [&str; 3] = ["conversion", "cart_abandonment", "top_products"];
 
 /// The same million events, in three arrangements.
 struct Data {
-    folder: TempDir,
+    folder: PathBuf,
     made: Summary,
     one_file: Arrangement,
     four_files: Arrangement,
@@ -44,16 +44,21 @@ struct Arrangement {
 fn data() -> &'static Data {
     static DATA: OnceLock<Data> = OnceLock::new();
     DATA.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
+        // What a static holds is not dropped at the end: the next run makes it anew in the same place.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("a-million-events");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        std::fs::create_dir_all(&folder).unwrap();
         let config = GeneratorConfig { seed: 11, events: Some(EVENTS), ..GeneratorConfig::default() };
         let (records, made) = traffic::records(config);
         assert!(made.late > 500 && made.duplicates > 1_000 && made.malformed > 300, "{made:?}");
-        traffic::write_batch_events(folder.path(), &records);
+        traffic::write_batch_events(&folder, &records);
 
-        let path = folder.path().join("one.jsonl");
+        let path = folder.join("one.jsonl");
         let one_file = Arrangement { letters: traffic::write_lines(&path, &records), path };
 
-        let path = folder.path().join("four");
+        let path = folder.join("four");
         std::fs::create_dir(&path).unwrap();
         let mut letters = Vec::new();
         for part in 0..4 {
@@ -67,7 +72,7 @@ fn data() -> &'static Data {
         let four_files = Arrangement { path, letters };
 
         let records = shuffle_within(records, DELAY, 5);
-        let path = folder.path().join("shuffled.jsonl");
+        let path = folder.join("shuffled.jsonl");
         let shuffled = Arrangement { letters: traffic::write_lines(&path, &records), path };
         Data { folder, made, one_file, four_files, shuffled }
     })
@@ -75,10 +80,11 @@ fn data() -> &'static Data {
 
 /// A lake of its own that holds the raw events.
 fn new_lake() -> TempDir {
-    let lake = tempfile::tempdir().unwrap();
+    // Beside the events, so that these can be linked.
+    let lake = tempfile::tempdir_in(&data().folder).unwrap();
     std::fs::create_dir(lake.path().join("events")).unwrap();
     let part = "events/part-0.parquet";
-    std::fs::hard_link(data().folder.path().join(part), lake.path().join(part)).unwrap();
+    std::fs::hard_link(data().folder.join(part), lake.path().join(part)).unwrap();
     lake
 }
 
