@@ -9,7 +9,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`job`] | starts a job, stops it, and carries epochs through it |
+//! | [`job`] | starts a job and stops it |
+//! | `driver` | the merge task: closes windows, carries epochs from barrier to commit |
 //! | [`worker`] | a compute thread: the source partitions that belong to it |
 //! | [`intake`] | records of one partition: decoded, classified by time, counted |
 //! | [`deduplicate`] | keys already seen |
@@ -32,6 +33,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod dead_letters;
 pub mod deduplicate;
+mod driver;
 pub mod graph;
 pub mod intake;
 pub mod job;

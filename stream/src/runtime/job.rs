@@ -1,4 +1,4 @@
-//! A running job: opened, driven epoch by epoch, stopped.
+//! A job from its plan to running threads and tasks, and the handle on it. What drives it is in `driver`.
 
 use std::{
     collections::BTreeMap,
@@ -8,42 +8,39 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
-    time::MissedTickBehavior,
 };
 
 use super::{
-    checkpoint::{Checkpoint, CheckpointStore, PartitionState},
+    checkpoint::{Checkpoint, CheckpointStore},
     clock::Clock,
     dead_letters,
-    graph::{Graph, SinkOutput},
+    driver::{Driver, WorkerState},
+    graph::Graph,
     intake::{IntakePlan, Partition},
-    sink_task::{self, ToSink},
-    worker::{Control, ToMerge, Worker, WorkerSource},
+    sink_task,
+    worker::{Control, Worker, WorkerSource},
 };
 use crate::{
     decode::json::JsonDecoder,
     error::StreamError,
     ledger::{BatchCounts, Ledger, SinkCounters, SourceCounters},
     planner::{Connectors, JobPlan, Terminal},
-    sink::{Sink, SinkRows},
+    sink::Sink,
     source::{RawBatch, Source, StartAt},
     table::TableDef,
-    time::{Epoch, Offset, PartitionId, Progress, Watermark},
+    time::{Epoch, PartitionId},
 };
 
 /// Messages between compute threads and merge task that may wait.
 const MERGE_QUEUE: usize = 256;
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
-
-/// How often the ledger goes to the metrics.
-const EXPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a job needs besides its plan.
 pub struct JobOptions {
@@ -71,14 +68,14 @@ pub struct Job {
 pub struct Status {
     sources: Vec<(String, Arc<SourceCounters>)>,
     sinks: Vec<(String, Arc<SinkCounters>)>,
-    watermark_us: AtomicI64,
-    epoch: AtomicU64,
+    pub(super) watermark_us: AtomicI64,
+    pub(super) epoch: AtomicU64,
 }
 
 impl Status {
     /// Exports the ledger as metrics: `plamatio_source_records_total{job,source,class}` and
     /// `plamatio_job_rows_total{job,sink,kind}`, and how far event time has come.
-    fn export(&self, job: &str) {
+    pub(super) fn export(&self, job: &str) {
         let ledger = self.ledger();
         for (source, counts) in &ledger.sources {
             let classes = [
@@ -405,351 +402,3 @@ fn worker_sources(
     }
     Ok(sources)
 }
-
-/// A worker as the merge task sees it.
-#[derive(Default)]
-struct WorkerState {
-    /// At this epoch's barrier, waiting for the others.
-    at_barrier: Option<Epoch>,
-    /// What came after the barrier.
-    held: Vec<ToMerge>,
-    partitions: Vec<PartitionState>,
-    /// What it had counted at its last barrier, by source.
-    counts: Vec<(usize, BatchCounts)>,
-    ended: bool,
-}
-
-/// The merge task and coordinator.
-struct Driver {
-    settings: crate::planner::Settings,
-    graph: Graph,
-    sources: Vec<Arc<dyn Source>>,
-    outboxes: Vec<mpsc::Sender<ToSink>>,
-    tasks: JoinSet<Result<(), StreamError>>,
-    threads: Vec<thread::JoinHandle<()>>,
-    control: Arc<Control>,
-    store: Option<CheckpointStore>,
-    status: Arc<Status>,
-    /// The newest epoch that was cut.
-    epoch: Epoch,
-    revision: u64,
-    /// Sinks of the script; one more is for dead letters.
-    query_sinks: usize,
-    workers: Vec<WorkerState>,
-    stopped: watch::Receiver<bool>,
-    last_states: BTreeMap<(usize, PartitionId), PartitionState>,
-    source_tables: Vec<String>,
-    /// To be set aside, of what lies before the barrier.
-    letters: Vec<dead_letters::DeadLetter>,
-    /// The ledger of the checkpoint that the job began with.
-    restored: Ledger,
-    name: String,
-}
-
-impl Driver {
-    async fn run(mut self, merge: mpsc::Receiver<ToMerge>) -> Result<(), StreamError> {
-        let result = self.drive(merge).await;
-        self.control.abort.store(true, Ordering::Relaxed);
-        // Closing the outboxes ends the sink tasks.
-        self.outboxes.clear();
-        let mut first = result;
-        while let Some(ended) = self.tasks.join_next().await {
-            let ended =
-                ended.unwrap_or_else(|e| Err(StreamError::internal(format!("a sink task failed: {e}"))));
-            // A sink's own error says more than the closed channel that the others saw.
-            if let Err(error) = ended {
-                let closed = matches!(&first, Err(StreamError::Internal { problem }) if problem == SINK_GONE);
-                if first.is_ok() || closed {
-                    first = Err(error);
-                }
-            }
-        }
-        let threads = std::mem::take(&mut self.threads);
-        let joined =
-            tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()))
-                .await;
-        if first.is_ok() && !joined.unwrap_or(false) {
-            return Err(StreamError::internal("a compute thread panicked"));
-        }
-        first
-    }
-
-    async fn drive(&mut self, mut merge: mpsc::Receiver<ToMerge>) -> Result<(), StreamError> {
-        let mut emit = tokio::time::interval(self.settings.emit_interval);
-        emit.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut cut = tokio::time::interval(self.settings.checkpoint_interval);
-        cut.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        cut.reset();
-        let mut export = tokio::time::interval(EXPORT_INTERVAL);
-        let emits = self.graph.emits();
-        let mut stopping = false;
-        let mut stopped = self.stopped.clone();
-        loop {
-            tokio::select! {
-                message = merge.recv() => {
-                    let Some(message) = message else {
-                        return Err(StreamError::internal("the compute threads are gone"));
-                    };
-                    self.take(message)?;
-                    // Take what is there before windows are closed: one pass for many messages.
-                    while let Ok(message) = merge.try_recv() {
-                        self.take(message)?;
-                    }
-                    self.set_aside().await?;
-                    self.advance().await?;
-                    if self.barrier_is_complete() {
-                        self.cut().await?;
-                        if stopping && self.control.epoch.load(Ordering::Acquire) == self.epoch.number() {
-                            return Ok(());
-                        }
-                    }
-                    // After the cut: workers may have ended behind their barrier, and then nothing more comes.
-                    if self.workers.iter().all(|worker| worker.ended) {
-                        self.set_aside().await?;
-                        return self.finish().await;
-                    }
-                }
-                _ = emit.tick(), if emits => {
-                    let started = Instant::now();
-                    let outputs = self.graph.emit()?;
-                    self.send(outputs).await?;
-                    metrics::histogram!("plamatio_emit_seconds").record(started.elapsed().as_secs_f64());
-                }
-                _ = export.tick() => self.status.export(&self.name),
-                _ = cut.tick(), if !stopping && self.no_barrier_under_way() => {
-                    self.control.epoch.store(self.epoch.next().number(), Ordering::Release);
-                }
-                Ok(()) = stopped.changed(), if !stopping => {
-                    stopping = true;
-                    // A barrier under way may already have passed a worker: stop at one of our own behind it.
-                    let due = self.control.epoch.load(Ordering::Acquire) + 1;
-                    self.control.stop_after.store(due, Ordering::Release);
-                    self.control.epoch.store(due, Ordering::Release);
-                }
-                Some(ended) = self.tasks.join_next() => {
-                    // A sink ends before its outbox closes only by an error.
-                    ended.unwrap_or_else(|e| Err(StreamError::internal(format!("a sink task failed: {e}"))))?;
-                }
-            }
-        }
-    }
-
-    fn no_barrier_under_way(&self) -> bool {
-        self.control.epoch.load(Ordering::Acquire) == self.epoch.number()
-    }
-
-    /// Applies a message, or holds it if its worker is at a barrier that others have not reached.
-    fn take(&mut self, message: ToMerge) -> Result<(), StreamError> {
-        let worker = match &message {
-            ToMerge::Partial { worker, .. }
-            | ToMerge::Rows { worker, .. }
-            | ToMerge::Progress { worker, .. }
-            | ToMerge::SetAside { worker, .. }
-            | ToMerge::Barrier { worker, .. }
-            | ToMerge::End { worker, .. } => *worker,
-            ToMerge::Failed { .. } => return self.apply(message),
-        };
-        let state = &mut self.workers[worker];
-        if state.at_barrier.is_some() {
-            state.held.push(message);
-            return Ok(());
-        }
-        self.apply(message)
-    }
-
-    fn apply(&mut self, message: ToMerge) -> Result<(), StreamError> {
-        match message {
-            ToMerge::Partial { node, source, partial, .. } => {
-                let late = self.graph.partial(node, partial)?;
-                if late > 0 {
-                    let source = &self.source_tables[source];
-                    metrics::counter!("plamatio_late_after_idle_rows_total", "source" => source.clone())
-                        .increment(late);
-                    tracing::warn!(%source, rows = late, "rows of a partition that had been idle came after their windows closed");
-                }
-            }
-            ToMerge::Rows { node, batch, .. } => self.graph.rows(node, batch)?,
-            ToMerge::Progress { worker, source, progress } => self.graph.progress(source, worker, progress),
-            ToMerge::SetAside { mut letters, .. } => self.letters.append(&mut letters),
-            ToMerge::Barrier { worker, epoch, partitions, counts } => {
-                let state = &mut self.workers[worker];
-                state.at_barrier = Some(epoch);
-                state.partitions = partitions;
-                state.counts = counts;
-            }
-            ToMerge::End { worker, partitions, counts } => {
-                let state = &mut self.workers[worker];
-                state.ended = true;
-                state.partitions = partitions;
-                state.counts = counts;
-            }
-            ToMerge::Failed { error } => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn barrier_is_complete(&self) -> bool {
-        self.workers.iter().any(|worker| worker.at_barrier.is_some())
-            && self.workers.iter().all(|worker| worker.ended || worker.at_barrier.is_some())
-    }
-
-    /// Closes what can be closed.
-    async fn advance(&mut self) -> Result<(), StreamError> {
-        let outputs = self.graph.advance()?;
-        let watermark = self.graph.watermark().time().micros();
-        self.control.watermark_us.store(watermark, Ordering::Relaxed);
-        self.status.watermark_us.store(watermark, Ordering::Relaxed);
-        self.send(outputs).await
-    }
-
-    async fn send(&mut self, outputs: Vec<SinkOutput>) -> Result<(), StreamError> {
-        for output in outputs {
-            self.revision += 1;
-            let rows = SinkRows {
-                batch: output.batch,
-                is_final: output.is_final,
-                epoch: self.epoch.next(),
-                revision: self.revision,
-                watermark: output.watermark,
-            };
-            self.tell(output.sink, ToSink::Rows(rows)).await?;
-        }
-        Ok(())
-    }
-
-    async fn tell(&mut self, sink: usize, message: ToSink) -> Result<(), StreamError> {
-        self.outboxes[sink].send(message).await.map_err(|_| StreamError::internal(SINK_GONE))
-    }
-
-    /// Writes what is to be set aside.
-    async fn set_aside(&mut self) -> Result<(), StreamError> {
-        let letters = std::mem::take(&mut self.letters);
-        if self.outboxes.len() > self.query_sinks && !letters.is_empty() {
-            self.revision += 1;
-            let rows = SinkRows {
-                batch: dead_letters::batch(&letters)?,
-                is_final: true,
-                epoch: self.epoch.next(),
-                revision: self.revision,
-                watermark: Watermark::START,
-            };
-            self.tell(self.query_sinks, ToSink::Rows(rows)).await?;
-        }
-        Ok(())
-    }
-
-    /// All workers are at the barrier: takes the state, commits the epoch, lets the workers' messages flow on.
-    async fn cut(&mut self) -> Result<(), StreamError> {
-        let barrier = self.workers.iter().filter_map(|worker| worker.at_barrier).max();
-        let epoch = barrier.unwrap_or_else(|| self.epoch.next());
-        self.commit(epoch).await?;
-        let mut held = Vec::new();
-        for worker in &mut self.workers {
-            worker.at_barrier = None;
-            held.append(&mut worker.held);
-        }
-        for message in held {
-            self.take(message)?;
-        }
-        Ok(())
-    }
-
-    async fn commit(&mut self, epoch: Epoch) -> Result<(), StreamError> {
-        let started = Instant::now();
-        let nodes = if self.store.is_some() { self.graph.snapshot()? } else { Vec::new() };
-        for worker in &mut self.workers {
-            for state in std::mem::take(&mut worker.partitions) {
-                self.last_states.insert((state.source, state.id.clone()), state);
-            }
-        }
-        let mut waiting = Vec::new();
-        for sink in 0..self.outboxes.len() {
-            let (sender, receiver) = oneshot::channel();
-            self.tell(sink, ToSink::PreCommit { epoch, token: sender }).await?;
-            waiting.push(receiver);
-        }
-        let mut tokens = Vec::new();
-        for token in waiting {
-            tokens.push(token.await.map_err(|_| StreamError::internal(SINK_GONE))?);
-        }
-        if let Some(store) = &self.store {
-            let store = store.clone();
-            let checkpoint = Checkpoint {
-                epoch: Some(epoch),
-                partitions: self.last_states.values().cloned().collect(),
-                nodes,
-                tokens: tokens.clone(),
-                ledger: self.ledger_at_cut(),
-                revision: self.revision,
-            };
-            let written = tokio::task::spawn_blocking(move || store.write(epoch, &checkpoint)).await;
-            written.map_err(|e| StreamError::internal(format!("writing a checkpoint failed: {e}")))??;
-        }
-        let mut waiting = Vec::new();
-        for (sink, token) in tokens.into_iter().enumerate() {
-            let (sender, receiver) = oneshot::channel();
-            self.tell(sink, ToSink::Commit { epoch, token, done: sender }).await?;
-            waiting.push(receiver);
-        }
-        for done in waiting {
-            done.await.map_err(|_| StreamError::internal(SINK_GONE))?;
-        }
-        self.commit_positions().await?;
-        self.epoch = epoch;
-        self.control.epoch.fetch_max(epoch.number(), Ordering::AcqRel);
-        self.status.epoch.store(epoch.number(), Ordering::Relaxed);
-        self.status.export(&self.name);
-        metrics::histogram!("plamatio_checkpoint_seconds").record(started.elapsed().as_secs_f64());
-        Ok(())
-    }
-
-    /// The ledger of what lies before the barrier: the workers have read on since.
-    fn ledger_at_cut(&self) -> Ledger {
-        let mut ledger = self.status.ledger();
-        for (index, name) in self.source_tables.iter().enumerate() {
-            let mut source = self.restored.sources.get(name).cloned().unwrap_or_default();
-            for (_, counts) in self.workers.iter().flat_map(|w| &w.counts).filter(|(of, _)| *of == index) {
-                source.add(counts);
-            }
-            ledger.sources.insert(name.clone(), source);
-        }
-        ledger
-    }
-
-    async fn commit_positions(&mut self) -> Result<(), StreamError> {
-        for (index, source) in self.sources.iter().enumerate() {
-            let positions: BTreeMap<PartitionId, Offset> = self
-                .last_states
-                .values()
-                .filter(|state| state.source == index)
-                .filter_map(|state| Some((state.id.clone(), state.position?)))
-                .collect();
-            let source = Arc::clone(source);
-            let committed = tokio::task::spawn_blocking(move || source.commit(&positions)).await;
-            let committed =
-                committed.map_err(|e| StreamError::internal(format!("committing positions failed: {e}")))?;
-            // The sinks have the rows and the checkpoint has the positions; a group that trails only shows a lag.
-            if let Err(error) = committed {
-                if self.store.is_none() {
-                    return Err(error);
-                }
-                tracing::warn!(table = %self.source_tables[index], %error, "positions not committed to the source");
-            }
-        }
-        Ok(())
-    }
-
-    /// Every source has ended: closes all windows and commits.
-    async fn finish(&mut self) -> Result<(), StreamError> {
-        for worker in 0..self.workers.len() {
-            for source in 0..self.sources.len() {
-                self.graph.progress(source, worker, Progress::Active(Watermark::END));
-            }
-        }
-        self.advance().await?;
-        let due = Epoch::new(self.control.epoch.load(Ordering::Acquire));
-        self.commit(self.epoch.next().max(due)).await
-    }
-}
-
-const SINK_GONE: &str = "a sink has ended";

@@ -97,8 +97,8 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError>
     if parser.parse_keyword(Keyword::WITH) {
         parser.expect_token(&Token::LParen)?;
         loop {
-            let (name, value) = option(parser)?;
-            table.options.insert(name.to_lowercase(), value);
+            let (name, value) = name_value(parser)?;
+            table.options.insert(name, value);
             if !parser.consume_token(&Token::Comma) {
                 break;
             }
@@ -179,8 +179,9 @@ fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
     }
 }
 
-/// `'name' = 'value'`, or `name = value` with a dotted name and a literal.
-fn option(parser: &mut Parser<'_>) -> Result<(String, String), ParserError> {
+/// `'name' = 'value'`, or `name = value` with a dotted name and a number or a word: an option of a table, or a
+/// setting of the script.
+pub(crate) fn name_value(parser: &mut Parser<'_>) -> Result<(String, String), ParserError> {
     let token = parser.next_token();
     let name = match token.token {
         Token::SingleQuotedString(name) => name,
@@ -191,19 +192,16 @@ fn option(parser: &mut Parser<'_>) -> Result<(String, String), ParserError> {
             }
             name
         }
-        _ => return parser.expected("an option name in quotes", token),
+        _ => return parser.expected("a name in quotes", token),
     };
     parser.expect_token(&Token::Eq)?;
     let token = parser.next_token();
     let value = match token.token {
-        Token::SingleQuotedString(value) => value,
-        Token::Number(value, _) => value,
-        Token::Word(word) if matches!(word.keyword, Keyword::TRUE | Keyword::FALSE) => {
-            word.value.to_lowercase()
-        }
-        _ => return parser.expected("an option value in quotes", token),
+        Token::SingleQuotedString(value) | Token::Number(value, _) => value,
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
+        _ => return parser.expected("a value in quotes", token),
     };
-    Ok((name, value))
+    Ok((name.to_lowercase(), value))
 }
 
 /// An identifier, in lower case unless quoted, and its place.

@@ -112,7 +112,7 @@ fn parse_statement(script: &mut Script, tokens: Vec<TokenWithSpan>) -> Result<()
         script.statements.push(parse_insert(&mut parser).map_err(failed)?);
     } else if word(0, "SET") {
         let (name, value) = parse_set(&mut parser).map_err(failed)?;
-        script.settings.insert(name.to_lowercase(), (value, first.span));
+        script.settings.insert(name, (value, first.span));
     } else if word(0, "SELECT") || word(0, "WITH") {
         return Err(SqlError::at(
             &text,
@@ -217,29 +217,11 @@ fn parse_set(
     parser: &mut Parser<'_>,
 ) -> Result<(String, String), datafusion::sql::sqlparser::parser::ParserError> {
     parser.expect_keyword(Keyword::SET)?;
-    let token = parser.next_token();
-    let name = match token.token {
-        Token::SingleQuotedString(name) => name,
-        Token::Word(word) => {
-            let mut name = word.value;
-            while parser.consume_token(&Token::Period) {
-                name = format!("{name}.{}", parser.parse_identifier()?.value);
-            }
-            name
-        }
-        _ => return parser.expected("a setting's name in quotes", token),
-    };
-    parser.expect_token(&Token::Eq)?;
-    let token = parser.next_token();
-    let value = match token.token {
-        Token::SingleQuotedString(value) | Token::Number(value, _) => value,
-        Token::Word(word) => word.value,
-        _ => return parser.expected("a setting's value in quotes", token),
-    };
+    let setting = ddl::name_value(parser)?;
     if parser.peek_token().token != Token::EOF {
         return parser.expected("the end of SET", parser.peek_token());
     }
-    Ok((name, value))
+    Ok(setting)
 }
 
 #[cfg(test)]
