@@ -106,7 +106,10 @@ async fn dead_letters_of_several_jobs_are_told_apart() {
     }
     let sql = report.sql_over(&lake.open(), "UTC").await.unwrap();
     let csv = lake
-        .csv(&format!("SELECT dead_letter_table, records FROM ({})", sql.trim_end().trim_end_matches(';')))
+        .csv(&format!(
+            "SELECT dead_letter_table, records FROM ({}) ORDER BY dead_letter_table",
+            sql.trim_end().trim_end_matches(';')
+        ))
         .await;
     let expected =
         "dead_letter_table,records\ndead_letters,1\ndead_letters.conversion,2\ndead_letters.top_products,3\n";
