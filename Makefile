@@ -6,9 +6,10 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+PEERS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench services services-stop services-status services-clean
+.PHONY: help demo test lint bench bench-latency bench-peers services services-stop services-status services-clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,9 +29,17 @@ lint: ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## end-to-end throughput from a file and from Apache Kafka, optimised build (BENCH_ARGS='--help')
+bench: ## throughput, memory and latency of the engine, beside its practical limit (BENCH_ARGS='--help')
 	@scripts/install.sh build
 	@scripts/bench.sh $(BENCH_ARGS)
+
+bench-latency: ## from an event through Apache Kafka and the engine to Redis, only (BENCH_ARGS='--help')
+	@scripts/install.sh build
+	@scripts/bench.sh latency $(BENCH_ARGS)
+
+bench-peers: ## the same SQL beside Apache Flink and DuckDB, in one run (PEERS_ARGS='--check', '--help')
+	@scripts/install.sh build
+	@scripts/bench-peers.sh $(PEERS_ARGS)
 
 services: ## install and start private PostgreSQL, Redis and Apache Kafka, print their URLs
 	@scripts/services.sh start

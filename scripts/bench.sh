@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# Runs the end-to-end benchmark, optimised, from a file and from Apache Kafka. Arguments go to it (--help).
+# Runs the end-to-end benchmarks, optimised.
 #
-# KAFKA_BROKERS from the environment is used where it is set. Otherwise services.sh starts a private node,
-# and stops it at the end if this run started it. KAFKA_BROKERS=none measures from the file only.
+#   bench.sh [ARGUMENTS]            throughput from a file and from Apache Kafka; without arguments latency too
+#   bench.sh latency [ARGUMENTS]    from an event to Redis, only
+#
+# Arguments go to the program (--help). KAFKA_BROKERS and REDIS_URL from the environment are used where they are
+# set. Otherwise services.sh starts private ones, and stops at the end those that this run started.
+# KAFKA_BROKERS=none measures throughput from the file only.
 set -euo pipefail
 
 root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,32 +15,70 @@ root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 services=$root_dir/scripts/services.sh
 cd "$root_dir"
 
-# Built first: a build beside the broker would be in nobody's interest.
-cargo build --locked --release -p plamatio-benches --bin throughput
+program=throughput
+if [ "${1:-}" = latency ]; then
+    program=latency
+    shift
+fi
 
+# Built first: a build beside the broker would be in nobody's interest.
+cargo build --locked --release -p plamatio-benches --bins
+programs=$(scripts/target-dir.sh)/release
+
+# Where no service is needed.
 case " $* " in
-    *" --help "* | *" -h "*) exec "$(scripts/target-dir.sh)/release/throughput" --help ;;
+    *" --help "* | *" -h "* | *" --generate "* | *" --open-sessions"* | *" --scale"*) exec "$programs/$program" "$@" ;;
 esac
 
-started=no
+wanted=()
+started=()
+# want NAME VARIABLE: a private service, unless the environment names one.
+want() {
+    if [ -z "${!2:-}" ]; then
+        wanted+=("$1")
+        "$services" running "$1" || started+=("$1")
+    fi
+}
+
 # Does not change the exit status: in an EXIT trap the status from before it counts.
 finish() {
-    if [ "$started" = yes ]; then
-        "$services" stop kafka || true
+    if [ ${#started[@]} -gt 0 ]; then
+        "$services" stop "${started[@]}" || true
     fi
 }
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+latency=no
+if [ "$program" = latency ] || { [ $# -eq 0 ] && [ "${KAFKA_BROKERS:-}" != none ]; }; then
+    latency=yes
+fi
 if [ "${KAFKA_BROKERS:-}" = none ]; then
+    [ "$program" = throughput ] || die "latency is measured through Apache Kafka: unset KAFKA_BROKERS"
     unset KAFKA_BROKERS
-elif [ -z "${KAFKA_BROKERS:-}" ]; then
-    "$services" running kafka || started=yes
-    "$services" start kafka
-    KAFKA_BROKERS=$(sed -n 's/^KAFKA_BROKERS=//p' .services/env)
-    export KAFKA_BROKERS
-    [ -n "$KAFKA_BROKERS" ] || loud "NO APACHE KAFKA ON THIS MACHINE: measured from the file only"
+else
+    want kafka KAFKA_BROKERS
+    [ "$latency" = no ] || want redis REDIS_URL
+    if [ ${#wanted[@]} -gt 0 ]; then
+        "$services" start "${wanted[@]}" || loud "NOT EVERY SERVICE COULD BE STARTED (see above)"
+        # only what was asked for: an address in the environment goes before a private instance
+        while IFS='=' read -r variable value; do
+            [ -n "${!variable:-}" ] || export "$variable=$value"
+        done <.services/env
+    fi
+    [ -n "${KAFKA_BROKERS:-}" ] || loud "NO APACHE KAFKA ON THIS MACHINE: measured from the file only"
 fi
 
-"$(scripts/target-dir.sh)/release/throughput" "$@"
+if [ "$program" = throughput ]; then
+    "$programs/throughput" "$@"
+fi
+if [ "$latency" = yes ]; then
+    if [ -n "${KAFKA_BROKERS:-}" ] && [ -n "${REDIS_URL:-}" ]; then
+        echo
+        "$programs/latency" "$@"
+    else
+        [ "$program" = throughput ] || die "latency needs Apache Kafka (KAFKA_BROKERS) and Redis (REDIS_URL)"
+        loud "LATENCY NOT MEASURED: it needs Apache Kafka and Redis"
+    fi
+fi

@@ -1,7 +1,7 @@
-//! JSON records to columns: the engine's decoder beside `serde_json` into a borrowed struct.
+//! JSON records to columns: the engine's decoder beside `serde_json` into a borrowed struct, and the
+//! hand-written scanner.
 //!
-//! `serde_json` stops at the struct, it builds no columns: its figures are what is left out of the decoder's
-//! way before any column exists.
+//! The last two build no columns: their figures are what can be had before any column exists.
 
 #![allow(
     missing_docs,
@@ -13,11 +13,13 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use plamatio_benches::traffic::Traffic;
-use serde::Deserialize;
+use plamatio_benches::{
+    borrowed,
+    limit::scan::Scanner,
+    workload::{Workload, source::Rendered},
+};
 use stream::{
-    decode::{Decoder, json::JsonDecoder},
-    source::RawBatch,
+    decode::{Decoder, json::JsonDecoder, plan::DecodePlan},
     table::timestamp_type,
 };
 
@@ -30,45 +32,32 @@ const RECORDS: usize = 8_192;
 const TEXT: DataType = DataType::Utf8;
 const NUMBER: DataType = DataType::Int64;
 
-/// The columns of `queries/metrics/top_products.sql`.
+/// The columns of the three queries.
 fn projected() -> SchemaRef {
     schema(&[
-        ("id", TEXT),
-        ("source", TEXT),
-        ("type", TEXT),
-        ("time", timestamp_type()),
-        ("traffic", TEXT),
-        ("anonymous_id", TEXT),
+        ("event_type", TEXT),
+        ("event_time", timestamp_type()),
+        ("session_id", TEXT),
         ("product_id", NUMBER),
         ("quantity", NUMBER),
-        ("value_minor", NUMBER),
-        ("currency", TEXT),
+        ("price_cents", NUMBER),
     ])
 }
 
-/// Every field that an event may have.
+/// Every field of an event.
 fn all() -> SchemaRef {
     schema(&[
-        ("id", TEXT),
-        ("source", TEXT),
-        ("type", TEXT),
-        ("time", timestamp_type()),
-        ("received_at", timestamp_type()),
-        ("sent_at", timestamp_type()),
-        ("schema_version", NUMBER),
+        ("event_id", TEXT),
+        ("event_type", TEXT),
+        ("event_time", timestamp_type()),
         ("session_id", TEXT),
-        ("anonymous_id", TEXT),
         ("user_id", TEXT),
-        ("traffic", TEXT),
         ("product_id", NUMBER),
-        ("category_id", NUMBER),
+        ("category", TEXT),
         ("quantity", NUMBER),
-        ("price_minor", NUMBER),
+        ("price_cents", NUMBER),
         ("currency", TEXT),
-        ("cart_id", TEXT),
-        ("order_id", TEXT),
-        ("line", NUMBER),
-        ("value_minor", NUMBER),
+        ("page", TEXT),
     ])
 }
 
@@ -77,56 +66,9 @@ fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "read by nobody: what is measured is that they are filled")]
-struct Projected<'a> {
-    id: &'a str,
-    source: &'a str,
-    r#type: &'a str,
-    time: &'a str,
-    traffic: &'a str,
-    anonymous_id: &'a str,
-    product_id: Option<i64>,
-    quantity: Option<i64>,
-    value_minor: Option<i64>,
-    currency: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "read by nobody: what is measured is that they are filled")]
-struct All<'a> {
-    id: &'a str,
-    source: &'a str,
-    r#type: &'a str,
-    time: &'a str,
-    received_at: Option<&'a str>,
-    sent_at: Option<&'a str>,
-    schema_version: i64,
-    session_id: &'a str,
-    anonymous_id: &'a str,
-    user_id: Option<&'a str>,
-    traffic: &'a str,
-    product_id: Option<i64>,
-    category_id: Option<i64>,
-    quantity: Option<i64>,
-    price_minor: Option<i64>,
-    currency: Option<&'a str>,
-    cart_id: Option<&'a str>,
-    order_id: Option<&'a str>,
-    line: Option<i64>,
-    value_minor: Option<i64>,
-}
-
-fn into_struct<'a, T: Deserialize<'a>>(raw: &'a RawBatch) {
-    for record in raw.records() {
-        black_box(serde_json::from_slice::<T>(record).unwrap());
-    }
-}
-
 fn decode(criterion: &mut Criterion) {
     let records = u64::try_from(RECORDS).unwrap();
-    let traffic = Traffic { events: records, seed: 1, events_per_second: 200.0 };
-    let raw = traffic.batches(RECORDS).unwrap().remove(0);
+    let raw = Rendered::new(&Workload::new(records), RECORDS).batches().remove(0);
     assert_eq!(raw.len(), RECORDS);
     eprintln!("{} bytes a record", raw.bytes() / RECORDS);
     let mut group = criterion.benchmark_group("decode");
@@ -135,17 +77,24 @@ fn decode(criterion: &mut Criterion) {
         bytes: u64::try_from(raw.bytes()).unwrap(),
     });
     group.sample_size(30).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
-    for (name, columns) in [("top_products", projected()), ("all columns", all())] {
-        let mut decoder = JsonDecoder::new("events", columns).unwrap();
+    for (name, columns) in [("six columns", projected()), ("all eleven", all())] {
+        let mut decoder = JsonDecoder::new("events", DecodePlan::all(columns)).unwrap();
         assert!(decoder.decode(&raw).unwrap().rejects.is_empty());
-        group.bench_function(format!("scanner, {name}"), |bencher| {
+        group.bench_function(format!("engine, {name}"), |bencher| {
             bencher.iter_batched(|| (), |()| decoder.decode(&raw).unwrap(), BatchSize::PerIteration);
         });
     }
-    group.bench_function("serde_json, top_products", |bencher| {
-        bencher.iter(|| into_struct::<Projected<'_>>(&raw))
+    group.bench_function("serde_json, six fields", |bencher| {
+        bencher.iter(|| borrowed::parse(&raw).unwrap());
     });
-    group.bench_function("serde_json, all columns", |bencher| bencher.iter(|| into_struct::<All<'_>>(&raw)));
+    group.bench_function("by hand, six fields", |bencher| {
+        let mut scanner = Scanner::default();
+        bencher.iter(|| {
+            for record in raw.records() {
+                scanner.scan(record, |fields| _ = black_box(fields)).unwrap();
+            }
+        });
+    });
     group.finish();
 }
 

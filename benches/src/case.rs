@@ -13,12 +13,11 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail, ensure};
-use arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use sinks::Extras;
 use stream::{
-    decode::{Decoder, json::JsonDecoder},
-    planner::{self, Connectors, JobPlan},
+    decode::{Decoder, json::JsonDecoder, plan::DecodePlan},
+    planner::{self, Connectors, JobPlan, SourcePlan},
     runtime::{
         clock,
         job::{Job, JobOptions},
@@ -26,43 +25,81 @@ use stream::{
     source::{Polled, RawBatch, Source, StartAt},
 };
 
-use crate::{kafka, machine};
+use crate::{
+    borrowed, kafka,
+    limit::{self, Wanted},
+    machine, shop,
+    workload::{Workload, source},
+};
 
 /// Records read at once, as in the engine.
-const MAX_RECORDS: usize = 8_192;
+pub(crate) const MAX_RECORDS: usize = 8_192;
 
-/// One of the shop's metrics: a script under `queries/metrics`.
+/// A query of the workload: a script under `benches/sql`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Hopping windows and three rankings.
+pub enum Query {
+    /// The ten best of ten minutes, every minute.
     TopProducts,
-    /// Sessions, then counted per minute.
-    Conversion,
-    /// Cart sessions, then counted per minute.
-    CartAbandonment,
+    /// Distinct sessions by step, every minute.
+    Funnel,
+    /// What each visit came to.
+    Sessions,
 }
 
-impl Metric {
+impl Query {
     /// All three.
-    pub const ALL: [Metric; 3] = [Metric::TopProducts, Metric::Conversion, Metric::CartAbandonment];
+    pub const ALL: [Query; 3] = [Query::TopProducts, Query::Funnel, Query::Sessions];
 
-    /// Its script.
-    pub const fn script(self) -> &'static str {
+    /// Its name: that of its file, of its table and of the variable for the table's options.
+    pub const fn name(self) -> &'static str {
         match self {
-            Metric::TopProducts => include_str!("../../queries/metrics/top_products.sql"),
-            Metric::Conversion => include_str!("../../queries/metrics/conversion.sql"),
-            Metric::CartAbandonment => include_str!("../../queries/metrics/cart_abandonment.sql"),
+            Query::TopProducts => "top_products",
+            Query::Funnel => "funnel",
+            Query::Sessions => "sessions",
         }
     }
 
-    /// Its name.
-    pub const fn name(self) -> &'static str {
+    const fn script(self) -> &'static str {
         match self {
-            Metric::TopProducts => "top_products",
-            Metric::Conversion => "conversion",
-            Metric::CartAbandonment => "cart_abandonment",
+            Query::TopProducts => include_str!("../sql/top_products.sql"),
+            Query::Funnel => include_str!("../sql/funnel.sql"),
+            Query::Sessions => include_str!("../sql/sessions.sql"),
         }
+    }
+}
+
+/// Some queries as one job over one table of events; `sink` gives the options of a query's table.
+pub async fn plan(
+    queries: &[Query],
+    source: &str,
+    sink: impl Fn(Query) -> String,
+    connectors: &Connectors,
+) -> anyhow::Result<JobPlan> {
+    let mut script = include_str!("../sql/events.sql").to_owned();
+    let mut values = BTreeMap::from([("source".to_owned(), source.to_owned())]);
+    for query in queries {
+        script.push_str(query.script());
+        values.insert(query.name().to_owned(), sink(*query));
+    }
+    Ok(planner::plan(&script, &values, connectors).await?)
+}
+
+/// The engine's connectors and the workload's.
+pub fn connectors() -> Connectors {
+    let mut connectors = Connectors { sinks: sinks::registry(Extras::default()), ..Connectors::default() };
+    connectors.sources.register(source::CONNECTOR, Arc::new(source::Generate));
+    connectors
+}
+
+/// A job without state and dead letters.
+pub fn job_options(threads: usize) -> JobOptions {
+    JobOptions {
+        name: "bench".to_owned(),
+        state: None,
+        dead_letters: None,
+        clock: clock::system(),
+        parallelism: Some(threads),
     }
 }
 
@@ -70,10 +107,10 @@ impl Metric {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
-    /// Files of JSON lines.
-    Files {
-        /// Their folder.
-        folder: PathBuf,
+    /// A file of JSON lines.
+    File {
+        /// Its path.
+        path: PathBuf,
     },
     /// A filled topic.
     Kafka {
@@ -82,29 +119,44 @@ pub enum Input {
         /// Its name.
         topic: String,
     },
+    /// Nowhere: they are made as they are read.
+    Made {
+        /// What is made.
+        workload: Workload,
+        /// In how many partitions.
+        partitions: u16,
+    },
+    /// Files of the shop's own events, by partition.
+    Shop {
+        /// Their folder.
+        folder: PathBuf,
+    },
 }
 
 impl Input {
-    /// The connector's name.
-    pub const fn name(&self) -> &'static str {
+    /// In a word.
+    pub fn name(&self) -> String {
         match self {
-            Input::Files { .. } => "file",
-            Input::Kafka { .. } => "Kafka",
+            Input::File { .. } => "file".to_owned(),
+            Input::Kafka { .. } => "Kafka".to_owned(),
+            Input::Made { workload, .. } => format!("{} made", workload.events),
+            Input::Shop { .. } => "files".to_owned(),
         }
     }
 
     /// The `WITH` options of a table over it, which ends where the input ends now.
-    fn options(&self) -> String {
+    pub fn options(&self) -> String {
+        let quoted = |path: &PathBuf| path.display().to_string().replace('\'', "''");
         match self {
-            Input::Files { folder } => {
-                let path = folder.display().to_string().replace('\'', "''");
-                format!("'connector' = 'filesystem', 'path' = '{path}'")
+            Input::File { path } | Input::Shop { folder: path } => {
+                format!("'connector' = 'filesystem', 'path' = '{}'", quoted(path))
             }
             Input::Kafka { brokers, topic } => format!(
                 "'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{brokers}', \
                  'properties.group.id' = 'plamatio-bench', 'scan.startup.mode' = 'earliest-offset', \
                  'scan.bounded.mode' = 'latest-offset'"
             ),
+            Input::Made { workload, partitions } => source::options(workload, *partitions),
         }
     }
 }
@@ -113,12 +165,20 @@ impl Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// Read and decoded into columns: those that the metrics use, each once. The limit to hold the engine to.
+    /// The hand-written program's decoding, nothing else.
+    LimitDecode,
+    /// The hand-written program: the practical limit.
+    Limit,
+    /// Read and decoded into the six columns by the engine's parts, nothing else.
     Parse,
-    /// The metrics' scripts, each a job, all in one process; final rows only, discarded.
+    /// Read by a plain consumer, each record parsed by `serde_json`.
+    ParseSerde,
+    /// The queries as one job; final rows only, discarded.
     Engine,
     /// The same, and provisional rows every 250 ms besides.
     EngineWithUpdates,
+    /// The scripts under `queries/metrics`, each a job.
+    Shop,
 }
 
 /// A measurement.
@@ -126,30 +186,34 @@ pub enum Work {
 pub struct Case {
     /// Where the events are.
     pub input: Input,
-    /// Threads per job; the process is held to as many processors.
+    /// Threads; the process is held to as many processors.
     pub threads: usize,
     /// What is done.
     pub work: Work,
-    /// For these.
-    pub metrics: Vec<Metric>,
+    /// For these queries; none where the work has none.
+    pub queries: Vec<Query>,
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let metrics = match self.metrics.as_slice() {
-            [metric] => metric.name(),
+        let queries = match self.queries.as_slice() {
+            [query] => query.name(),
             _ => "three at once",
         };
         match self.work {
-            Work::Parse => write!(f, "bare parse, columns of {metrics}"),
-            Work::Engine => f.write_str(metrics),
-            Work::EngineWithUpdates => write!(f, "{metrics}, with provisional rows"),
+            Work::LimitDecode => f.write_str("by hand: decoding"),
+            Work::Limit => write!(f, "by hand: {queries}"),
+            Work::Parse => f.write_str("bare parse"),
+            Work::ParseSerde => f.write_str("bare parse by serde_json"),
+            Work::Engine => f.write_str(queries),
+            Work::EngineWithUpdates => write!(f, "{queries}, with provisional rows"),
+            Work::Shop => f.write_str("the shop's own metrics"),
         }
     }
 }
 
 /// What a case took.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Measured {
     /// Events read; several jobs over the same input read the same events.
     pub events: u64,
@@ -157,101 +221,169 @@ pub struct Measured {
     pub seconds: f64,
     /// On processors, all threads together.
     pub cpu_seconds: Option<f64>,
+    /// Memory held before the clock started, in bytes.
+    pub start_bytes: Option<u64>,
+    /// Most memory held until the last event had been read, in bytes; for events that are made.
+    pub read_peak_bytes: Option<u64>,
     /// Most memory held, in bytes.
     pub peak_bytes: Option<u64>,
-    /// Final rows of each metric.
-    pub final_rows: BTreeMap<Metric, u64>,
+    /// Final rows of each table.
+    pub final_rows: BTreeMap<String, u64>,
 }
 
 impl Case {
     /// Runs it, in this process.
     pub async fn run(&self) -> anyhow::Result<Measured> {
-        let connectors = Connectors { sinks: sinks::registry(Extras::default()), ..Connectors::default() };
-        let mut plans = Vec::new();
-        for metric in &self.metrics {
-            let discard = |emit: &str| format!("'connector' = 'blackhole', 'emit' = '{emit}'");
-            let live = if self.work == Work::EngineWithUpdates { "updates" } else { "final" };
-            let values =
-                [("source", self.input.options()), ("live", discard(live)), ("final", discard("final"))];
-            let values = values.map(|(name, value)| (name.to_owned(), value)).into();
-            let plan = planner::plan(metric.script(), &values, &connectors).await;
-            plans.push(plan.with_context(|| format!("in {}.sql", metric.name()))?);
+        match self.work {
+            Work::LimitDecode | Work::Limit => self.run_limit(),
+            Work::Parse | Work::ParseSerde => self.run_parse().await,
+            Work::Engine => self.run_engine("final").await,
+            Work::EngineWithUpdates => self.run_engine("updates").await,
+            Work::Shop => shop::run(&self.input.options(), self.threads).await,
         }
-        let (started, cpu) = (Instant::now(), machine::cpu_seconds());
-        let mut final_rows = BTreeMap::new();
-        let events = if self.work == Work::Parse {
-            let columns = columns(&plans)?;
-            match &self.input {
-                Input::Files { .. } => parse_files(&plans, &connectors, &columns, self.threads).await?,
-                Input::Kafka { brokers, topic } => kafka::bare_loop(brokers, topic, &columns, self.threads)?,
-            }
-        } else {
-            let mut jobs = Vec::new();
-            for (plan, metric) in plans.into_iter().zip(&self.metrics) {
-                let options = JobOptions {
-                    name: "bench".to_owned(),
-                    state: None,
-                    dead_letters: None,
-                    clock: clock::system(),
-                    parallelism: Some(self.threads),
-                };
-                jobs.push((*metric, Job::start(plan, &connectors, options).await?));
-            }
-            let mut events = None;
-            for (metric, job) in jobs {
-                let ledger = job.wait().await?;
-                let source = ledger.sources.get("events").context("the script has no table 'events'")?;
-                ensure!(
-                    source.read == source.on_time && events.is_none_or(|events| events == source.read),
-                    "{}: the ledger is not as it must be without faults: {ledger:?}",
-                    metric.name(),
-                );
-                events = Some(source.read);
-                let written = ledger.sinks.values().map(|sink| sink.finals).max().unwrap_or_default();
-                ensure!(written > 0, "{} wrote nothing", metric.name());
-                final_rows.insert(metric, written);
-            }
-            events.unwrap_or_default()
+    }
+
+    fn run_limit(&self) -> anyhow::Result<Measured> {
+        let Input::File { path } = &self.input else { bail!("the hand-written program reads a file") };
+        let has = |query| self.queries.contains(&query);
+        let wanted = Wanted {
+            top_products: has(Query::TopProducts),
+            funnel: has(Query::Funnel),
+            sessions: has(Query::Sessions),
+            rows: false,
         };
-        let seconds = started.elapsed().as_secs_f64();
-        let cpu_seconds = machine::cpu_seconds().zip(cpu).map(|(after, before)| after - before);
-        Ok(Measured { events, seconds, cpu_seconds, peak_bytes: machine::peak_bytes(), final_rows })
+        let clock = Stopwatch::start();
+        let answer = limit::run(path, self.threads, wanted)?;
+        let count = |query| match query {
+            Query::TopProducts => answer.counts.top_products,
+            Query::Funnel => answer.counts.funnel,
+            Query::Sessions => answer.counts.sessions,
+        };
+        let final_rows = self.queries.iter().map(|query| (query.name().to_owned(), count(*query))).collect();
+        Ok(clock.stop(answer.events, final_rows))
+    }
+
+    async fn run_parse(&self) -> anyhow::Result<Measured> {
+        let connectors = connectors();
+        let plan = plan(&Query::ALL, &self.input.options(), |_| discard("final"), &connectors).await?;
+        let source = plan.sources.first().context("the script has no source")?;
+        let clock = Stopwatch::start();
+        let events = match (&self.input, self.work) {
+            (Input::Kafka { brokers, topic }, Work::ParseSerde) => {
+                kafka::bare_loop(brokers, topic, self.threads, || Ok(borrowed::parse))?
+            }
+            (Input::Kafka { brokers, topic }, _) => kafka::bare_loop(brokers, topic, self.threads, || {
+                let mut decoder = decoder(source)?;
+                Ok(move |batch: &RawBatch| decode(&mut decoder, batch))
+            })?,
+            (_, Work::ParseSerde) => bail!("records are parsed by serde_json from Kafka only"),
+            _ => parse(source, &connectors, self.threads).await?,
+        };
+        Ok(clock.stop(events, BTreeMap::new()))
+    }
+
+    async fn run_engine(&self, emit: &str) -> anyhow::Result<Measured> {
+        let connectors = connectors();
+        let plan = plan(&self.queries, &self.input.options(), |_| discard(emit), &connectors).await?;
+        let clock = Stopwatch::start();
+        let job = Job::start(plan, &connectors, job_options(self.threads)).await?;
+        let watching = match &self.input {
+            Input::Made { workload, .. } => {
+                let (status, events) = (job.status(), workload.events);
+                Some(tokio::spawn(async move {
+                    while status.ledger().sources.values().any(|source| source.read < events) {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    machine::peak_bytes()
+                }))
+            }
+            _ => None,
+        };
+        let ledger = job.wait().await?;
+        let source = ledger.sources.get("events").context("the script has no table 'events'")?;
+        ensure!(source.read == source.on_time, "the ledger is not as it must be without faults: {ledger:?}");
+        let mut final_rows = BTreeMap::new();
+        for (sink, rows) in &ledger.sinks {
+            ensure!(rows.finals > 0, "{sink} wrote nothing");
+            final_rows.insert(sink.clone(), rows.finals);
+        }
+        let measured = clock.stop(source.read, final_rows);
+        let read_peak_bytes = match watching {
+            Some(watching) => watching.await?,
+            None => None,
+        };
+        Ok(Measured { read_peak_bytes, ..measured })
     }
 }
 
-/// The columns that the plans decode, each once.
-fn columns(plans: &[JobPlan]) -> anyhow::Result<SchemaRef> {
-    let schemas = plans.iter().flat_map(|plan| &plan.sources).map(|source| Schema::clone(&source.decoded));
-    Ok(Arc::new(Schema::try_merge(schemas)?))
+/// The options of a table that keeps nothing.
+pub fn discard(emit: &str) -> String {
+    format!("'connector' = 'blackhole', 'emit' = '{emit}'")
+}
+
+/// What a measurement is taken with.
+pub(crate) struct Stopwatch {
+    started: Instant,
+    cpu_seconds: Option<f64>,
+    start_bytes: Option<u64>,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Stopwatch {
+            start_bytes: machine::resident_bytes(),
+            cpu_seconds: machine::cpu_seconds(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn stop(self, events: u64, final_rows: BTreeMap<String, u64>) -> Measured {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let cpu = machine::cpu_seconds().zip(self.cpu_seconds);
+        Measured {
+            events,
+            seconds,
+            cpu_seconds: cpu.map(|(after, before)| after - before),
+            start_bytes: self.start_bytes,
+            read_peak_bytes: None,
+            peak_bytes: machine::peak_bytes(),
+            final_rows,
+        }
+    }
+}
+
+/// A decoder of all fields that the queries use, each as it is.
+fn decoder(source: &SourcePlan) -> anyhow::Result<JsonDecoder> {
+    Ok(JsonDecoder::new(&source.table.name, DecodePlan::all(Arc::clone(&source.decode.fields)))?)
+}
+
+fn decode(decoder: &mut JsonDecoder, batch: &RawBatch) -> anyhow::Result<usize> {
+    let decoded = decoder.decode(batch)?;
+    if let Some(reject) = decoded.rejects.first() {
+        bail!("a generated record was refused: {}", reject.reason);
+    }
+    Ok(decoded.records.len())
 }
 
 /// Reads with the engine's own reader and decodes, nothing else.
-async fn parse_files(
-    plans: &[JobPlan],
-    connectors: &Connectors,
-    columns: &SchemaRef,
-    threads: usize,
-) -> anyhow::Result<u64> {
-    let table = &plans.first().and_then(|plan| plan.sources.first()).context("no source")?.table;
-    let factory = connectors.sources.get(&table.connector()).context("no such connector")?;
-    let source: Arc<dyn Source> = factory.open(table).await?;
+async fn parse(plan: &SourcePlan, connectors: &Connectors, threads: usize) -> anyhow::Result<u64> {
+    let factory = connectors.sources.get(&plan.table.connector()).context("no such connector")?;
+    let source: Arc<dyn Source> = factory.open(&plan.table).await?;
     let work = |thread: usize| -> anyhow::Result<u64> {
-        let partitions = source.partitions().into_iter().skip(thread).step_by(threads);
+        // As the engine does it: every thread takes runs of a shared partition, others have one thread each.
+        let (skip, step) = if source.is_shareable() { (0, 1) } else { (thread, threads) };
+        let partitions = source.partitions().into_iter().skip(skip).step_by(step);
         let partitions: Vec<_> = partitions.map(|partition| (partition, StartAt::Configured)).collect();
         let mut batches: Vec<RawBatch> = partitions.iter().map(|_| RawBatch::default()).collect();
         if partitions.is_empty() {
             return Ok(0);
         }
         let mut reader = source.reader(&partitions)?;
-        let mut decoder = JsonDecoder::new(&table.name, Arc::clone(columns))?;
+        let mut decoder = decoder(plan)?;
         let mut rows = 0;
         while reader.poll(&mut batches, MAX_RECORDS, Duration::ZERO)? != Polled::End {
             for batch in batches.iter_mut().filter(|batch| !batch.is_empty()) {
-                let decoded = decoder.decode(batch)?;
-                if let Some(reject) = decoded.rejects.first() {
-                    bail!("a generated record was refused: {}", reject.reason);
-                }
-                rows += decoded.records.len();
+                rows += decode(&mut decoder, batch)?;
                 batch.clear();
             }
         }
@@ -268,27 +400,45 @@ async fn parse_files(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traffic::Traffic;
+    use crate::workload::Workload;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_case_reads_every_event_and_threads_change_no_row_count() {
+    async fn every_case_reads_every_event_and_writes_the_same_number_of_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let traffic = Traffic { events: 20_000, seed: 1, events_per_second: 20.0 };
-        let files = traffic.files(folder.path()).unwrap();
+        let workload = Workload { rate: 50, ..Workload::new(20_000) };
+        let path = workload.file(folder.path()).unwrap().path;
         let mut rows = Vec::new();
-        for (work, threads) in
-            [(Work::Parse, 2), (Work::Engine, 1), (Work::Engine, 2), (Work::EngineWithUpdates, 2)]
-        {
-            let input = Input::Files { folder: files.folder.clone() };
-            let case = Case { input, threads, work, metrics: Metric::ALL.to_vec() };
+        for (work, threads) in [
+            (Work::Parse, 2),
+            (Work::LimitDecode, 2),
+            (Work::Limit, 1),
+            (Work::Limit, 2),
+            (Work::Engine, 1),
+            (Work::Engine, 2),
+            (Work::EngineWithUpdates, 2),
+        ] {
+            let decodes = matches!(work, Work::Parse | Work::LimitDecode);
+            let queries = if decodes { Vec::new() } else { Query::ALL.to_vec() };
+            let case = Case { input: Input::File { path: path.clone() }, threads, work, queries };
             let measured = case.run().await.unwrap();
             assert_eq!(measured.events, 20_000, "{case}");
-            if work != Work::Parse {
+            if !decodes {
                 rows.push(measured.final_rows);
             }
         }
         assert_eq!(rows[0].len(), 3);
-        assert_eq!(rows[0], rows[1]);
-        assert_eq!(rows[0], rows[2]);
+        assert!(rows.iter().all(|each| *each == rows[0]), "{rows:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn events_are_made_as_they_are_read() {
+        let input = Input::Made { workload: Workload::open_sessions(5_000), partitions: 2 };
+        let queries = vec![Query::Sessions];
+        let case = Case { input: input.clone(), threads: 2, work: Work::Engine, queries };
+        let measured = case.run().await.unwrap();
+        assert_eq!((measured.events, measured.final_rows["sessions"]), (5_000, 5_000));
+        assert!(measured.read_peak_bytes <= measured.peak_bytes);
+        let parse = Case { input, threads: 2, work: Work::Parse, queries: Vec::new() };
+        assert_eq!(parse.run().await.unwrap().events, 5_000);
     }
 }

@@ -1,12 +1,8 @@
-//! A Kafka topic filled with generated traffic, and the bare consume-and-parse loop over it.
+//! A Kafka topic filled with the workload, and the bare consume-and-parse loop over it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
-use arrow::datatypes::SchemaRef;
 use rdkafka::{
     ClientConfig, Message, Offset as KafkaOffset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -15,40 +11,43 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, Producer},
 };
-use stream::{
-    decode::{Decoder, json::JsonDecoder},
-    source::RawBatch,
-    time::Offset,
-};
+use stream::{source::RawBatch, time::Offset};
 
-use crate::traffic::{PARTITIONS, Traffic};
+use crate::{case::MAX_RECORDS, workload::Workload};
+
+/// Partitions of a topic.
+pub const PARTITIONS: i32 = 4;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Records decoded at once, as in the engine.
-const MAX_RECORDS: usize = 8_192;
 
 /// A topic of this run.
-pub struct FilledTopic {
+pub struct Topic {
     brokers: String,
     /// Its name, unlike every other.
     pub name: String,
 }
 
-impl FilledTopic {
-    /// Makes a topic and fills it: keyed by visitor, event time as timestamp, lz4.
-    pub async fn fill(brokers: &str, traffic: &Traffic) -> anyhow::Result<Self> {
+impl Topic {
+    /// Makes an empty topic.
+    pub async fn create(brokers: &str) -> anyhow::Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let topic = FilledTopic { brokers: brokers.to_owned(), name: format!("plamatio-bench-{now}") };
+        let topic = Topic { brokers: brokers.to_owned(), name: format!("plamatio-bench-{now}") };
         // Event times may lie further back than a broker keeps records; without this it deletes them.
-        let new = NewTopic::new(&topic.name, i32::try_from(PARTITIONS)?, TopicReplication::Fixed(1))
-            .set("retention.ms", "-1");
+        let new =
+            NewTopic::new(&topic.name, PARTITIONS, TopicReplication::Fixed(1)).set("retention.ms", "-1");
         let created =
             admin(brokers)?.create_topics([&new], &options()).await.with_context(|| unreachable(brokers))?;
         if let Some(Err((name, code))) = created.into_iter().next() {
             bail!("Kafka at {brokers} did not create topic {name}: {code}");
         }
-        let (servers, name, traffic) = (topic.brokers.clone(), topic.name.clone(), traffic.clone());
-        let filled = tokio::task::spawn_blocking(move || produce(&servers, &name, &traffic)).await?;
+        Ok(topic)
+    }
+
+    /// Makes a topic and fills it: keyed by session, event time as timestamp, lz4.
+    pub async fn filled(brokers: &str, workload: &Workload) -> anyhow::Result<Self> {
+        let topic = Topic::create(brokers).await?;
+        let (servers, name, workload) = (topic.brokers.clone(), topic.name.clone(), workload.clone());
+        let filled = tokio::task::spawn_blocking(move || produce(&servers, &name, &workload)).await?;
         if let Err(error) = filled {
             topic.delete().await?;
             return Err(error);
@@ -76,34 +75,47 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
 }
 
-fn produce(brokers: &str, topic: &str, traffic: &Traffic) -> anyhow::Result<()> {
-    let producer: BaseProducer = ClientConfig::new()
+/// A producer that sends what has gathered in `linger_ms`.
+pub fn producer(brokers: &str, linger_ms: u32) -> anyhow::Result<BaseProducer> {
+    ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("compression.type", "lz4")
-        .set("linger.ms", "20")
+        .set("linger.ms", linger_ms.to_string())
         .set("batch.num.messages", "50000")
         .set("queue.buffering.max.messages", "200000")
         .create()
-        .context("cannot talk to Kafka")?;
-    for record in traffic.generate()? {
-        let mut message =
-            BaseRecord::to(topic).key(&record.key).payload(&record.payload).timestamp(record.time_ms);
-        while let Err((error, back)) = producer.send(message) {
-            if !matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) {
-                return Err(anyhow!(error).context(format!("cannot write to Kafka at {brokers}")));
-            }
-            producer.poll(Duration::from_millis(50));
-            message = back;
+        .context("cannot talk to Kafka")
+}
+
+/// Hands a record over, as soon as there is room.
+pub fn send(producer: &BaseProducer, record: BaseRecord<'_, [u8], [u8]>) -> anyhow::Result<()> {
+    let mut record = record;
+    while let Err((error, back)) = producer.send(record) {
+        if !matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) {
+            return Err(anyhow!(error).context("cannot write to Kafka"));
         }
+        producer.poll(Duration::from_millis(50));
+        record = back;
+    }
+    Ok(())
+}
+
+fn produce(brokers: &str, topic: &str, workload: &Workload) -> anyhow::Result<()> {
+    let producer = producer(brokers, 20)?;
+    let (mut generator, mut line) = (workload.generator(), Vec::new());
+    while let Some(event) = generator.append(&mut line) {
+        let record = BaseRecord::to(topic).key(&event.session[..]).payload(line.as_slice());
+        send(&producer, record.timestamp(event.time_ms))?;
+        line.clear();
     }
     producer.flush(TIMEOUT).with_context(|| format!("Kafka at {brokers} did not acknowledge everything"))?;
     // Failed deliveries show here: they are missing.
     let consumer = consumer(brokers)?;
     let stored: u64 = ends(&consumer, topic)?.into_iter().map(|end| end.unsigned_abs()).sum();
-    if stored != traffic.events {
-        bail!("Kafka at {brokers} holds {stored} of {} records; look at the broker's log", traffic.events);
+    if stored != workload.events {
+        bail!("Kafka at {brokers} holds {stored} of {} records; look at the broker's log", workload.events);
     }
     Ok(())
 }
@@ -124,7 +136,7 @@ fn consumer(brokers: &str) -> anyhow::Result<BaseConsumer> {
 /// The end of each partition; topics are new, so they begin at 0.
 fn ends(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i64>> {
     let mut ends = Vec::new();
-    for partition in 0..i32::try_from(PARTITIONS)? {
+    for partition in 0..PARTITIONS {
         let (_, end) =
             consumer.fetch_watermarks(topic, partition, TIMEOUT).context("no answer from Kafka")?;
         ends.push(end);
@@ -132,22 +144,30 @@ fn ends(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i64>> {
     Ok(ends)
 }
 
-/// Reads a whole topic with plain rdkafka polls and decodes it, on so many threads; answers how many records.
-pub fn bare_loop(brokers: &str, topic: &str, columns: &SchemaRef, threads: usize) -> anyhow::Result<u64> {
+/// Reads a whole topic with plain rdkafka polls, on so many threads, each of which hands its records to what
+/// `make` makes; answers how many records came out of that.
+pub fn bare_loop<F>(
+    brokers: &str,
+    topic: &str,
+    threads: usize,
+    make: impl Fn() -> anyhow::Result<F> + Sync,
+) -> anyhow::Result<u64>
+where
+    F: FnMut(&RawBatch) -> anyhow::Result<usize>,
+{
     let work = |thread: usize| -> anyhow::Result<u64> {
         let consumer = consumer(brokers)?;
         let mut assignment = TopicPartitionList::new();
         let mut left = 0;
-        for (partition, end) in ends(&consumer, topic)?.into_iter().enumerate().skip(thread).step_by(threads)
-        {
-            assignment.add_partition_offset(topic, i32::try_from(partition)?, KafkaOffset::Beginning)?;
+        for (partition, end) in (0..).zip(ends(&consumer, topic)?).skip(thread).step_by(threads) {
+            assignment.add_partition_offset(topic, partition, KafkaOffset::Beginning)?;
             left += end.unsigned_abs();
         }
         if left == 0 {
             return Ok(0);
         }
         consumer.assign(&assignment)?;
-        let mut decoder = JsonDecoder::new("events", Arc::clone(columns))?;
+        let mut parse = make()?;
         let mut batch = RawBatch::default();
         let mut rows = 0;
         while left > 0 {
@@ -158,7 +178,7 @@ pub fn bare_loop(brokers: &str, topic: &str, columns: &SchemaRef, threads: usize
             batch.push(message.payload().unwrap_or_default(), Offset::new(message.offset()));
             left -= 1;
             if batch.len() == MAX_RECORDS || left == 0 {
-                rows += decoder.decode(&batch)?.records.len();
+                rows += parse(&batch)?;
                 batch.clear();
             }
         }

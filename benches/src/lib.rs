@@ -1,18 +1,28 @@
-//! What the benchmarks share. The programs are `src/bin/throughput.rs` (end to end, `make bench`) and the
-//! criterion benches under `benches/`.
+//! What the benchmarks share. The programs are `src/bin/throughput.rs` (`make bench`), `src/bin/latency.rs`
+//! (`make bench-latency`) and the criterion benches under `benches/`.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`traffic`] | generated events: files of JSON lines by partition, batches in memory |
-//! | [`kafka`] | a topic filled with the same events, and the bare consume loop |
+//! | [`workload`] | the standard workload: in a file, as batches in memory, or made as it is read |
+//! | [`limit`] | the same queries by a hand-written program: the practical limit |
 //! | [`case`] | one measurement: what is run over which input |
-//! | [`machine`] | time on the processor, memory, and what the machine is |
+//! | [`run`] | measurements in processes of their own, in turn |
 //! | [`table`] | medians, spread, shares; the printed table |
-//!
-//! Left out: peers (Flink and others), latency, Nexmark.
+//! | [`kafka`] | a topic filled with the workload, and the bare consume loop |
+//! | [`latency`] | from an event to its trace in Redis |
+//! | [`borrowed`] | records by `serde_json` |
+//! | [`nexmark`] | an auction house's events and queries |
+//! | [`shop`] | the shop's own metrics over its own events |
+//! | [`machine`] | time on the processor, memory, and what the machine is |
 
+pub mod borrowed;
 pub mod case;
 pub mod kafka;
+pub mod latency;
+pub mod limit;
 pub mod machine;
+pub mod nexmark;
+pub mod run;
+pub mod shop;
 pub mod table;
-pub mod traffic;
+pub mod workload;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::case::{Case, Measured, Work};
+use crate::case::{Case, Measured, Query, Work};
 
 /// Median and range of some runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -40,8 +40,13 @@ pub struct Row {
     pub events_per_second: Spread,
     /// Events per second of processor time: what one busy core does.
     pub per_core: Option<Spread>,
-    /// The rate as a share of the bare loop's over the same input, columns and threads, run by run.
-    pub share: Option<Spread>,
+    /// The rate as a share of the bare loop's over the same input and threads, run by run: of the engine's
+    /// bare parse, or for the hand-written program of its own decoding.
+    pub of_bare: Option<Spread>,
+    /// The rate as a share of the hand-written program's for the same queries, input and threads, run by run.
+    pub of_limit: Option<Spread>,
+    /// The same in processor time instead of time on the clock: what other processes take away counts less.
+    pub of_limit_in_processor_time: Option<Spread>,
     /// Processor seconds per million events.
     pub cpu_per_million: Option<Spread>,
     /// Most memory held in any run, in bytes.
@@ -52,29 +57,54 @@ pub struct Row {
 
 /// Puts the runs of all cases together: `runs[i]` has one measurement of each case.
 pub fn rows(cases: &[Case], runs: &[Vec<Measured>]) -> Vec<Row> {
+    let rate = |measured: &Measured| Some(events(measured) / measured.seconds);
+    let per_core =
+        |measured: &Measured| Some(events(measured) / measured.cpu_seconds.filter(|cpu| *cpu > 0.0)?);
     let mut rows = Vec::new();
     for (index, case) in cases.iter().enumerate() {
-        let measured: Vec<&Measured> = runs.iter().filter_map(|run| run.get(index)).collect();
-        let rate = |measured: &Measured| events(measured) / measured.seconds;
-        let cpu = || measured.iter().filter_map(|m| Some((*m, m.cpu_seconds.filter(|cpu| *cpu > 0.0)?)));
-        let bare = cases.iter().position(|bare| {
-            bare.work == Work::Parse
-                && case.work != Work::Parse
-                && (&bare.input, bare.threads, &bare.metrics) == (&case.input, case.threads, &case.metrics)
-        });
-        let shares = runs.iter().filter_map(|run| Some(rate(run.get(index)?) / rate(run.get(bare?)?)));
-        let Some(events_per_second) = Spread::of(measured.iter().map(|m| rate(m))) else { continue };
+        let measured = || runs.iter().filter_map(|run| run.get(index));
+        let share = |base: Option<usize>, rate: &dyn Fn(&Measured) -> Option<f64>| {
+            let one = |run: &Vec<Measured>| Some(rate(run.get(index)?)? / rate(run.get(base?)?)?);
+            Spread::of(runs.iter().filter_map(one))
+        };
+        let bare = bare_of(case).and_then(|work| beside(cases, case, work, &[]));
+        let limit = is_engine(case).then(|| beside(cases, case, Work::Limit, &case.queries)).flatten();
+        let Some(events_per_second) = Spread::of(measured().filter_map(rate)) else { continue };
         rows.push(Row {
             case: case.clone(),
             events_per_second,
-            per_core: Spread::of(cpu().map(|(m, cpu)| events(m) / cpu)),
-            share: Spread::of(shares),
-            cpu_per_million: Spread::of(cpu().map(|(m, cpu)| cpu / events(m) * 1e6)),
-            peak_bytes: measured.iter().filter_map(|m| m.peak_bytes).max(),
-            runs: measured.into_iter().cloned().collect(),
+            per_core: Spread::of(measured().filter_map(per_core)),
+            of_bare: share(bare, &rate),
+            of_limit: share(limit, &rate),
+            of_limit_in_processor_time: share(limit, &per_core),
+            cpu_per_million: Spread::of(measured().filter_map(per_core).map(|rate| 1e6 / rate)),
+            peak_bytes: measured().filter_map(|m| m.peak_bytes).max(),
+            runs: measured().cloned().collect(),
         });
     }
     rows
+}
+
+fn is_engine(case: &Case) -> bool {
+    matches!(case.work, Work::Engine | Work::EngineWithUpdates)
+}
+
+fn bare_of(case: &Case) -> Option<Work> {
+    match case.work {
+        Work::Engine | Work::EngineWithUpdates => Some(Work::Parse),
+        Work::Limit => Some(Work::LimitDecode),
+        Work::LimitDecode | Work::Parse | Work::ParseSerde | Work::Shop => None,
+    }
+}
+
+/// The case with this work and these queries over the same input on as many threads.
+fn beside(cases: &[Case], case: &Case, work: Work, queries: &[Query]) -> Option<usize> {
+    let same = |other: &Case| {
+        other.work == work
+            && other.queries == queries
+            && (&other.input, other.threads) == (&case.input, case.threads)
+    };
+    cases.iter().position(same)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of events are far below 2^53")]
@@ -88,6 +118,7 @@ pub struct Table<'a>(pub &'a [Row]);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millions = |spread: &Spread| format!("{:.3}", spread.median / 1e6);
+        let share = |spread: &Spread| format!("{:.2}", spread.median);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let mut cells = vec![
             [
@@ -98,6 +129,7 @@ impl fmt::Display for Table<'_> {
                 "lowest to highest",
                 "per core",
                 "of bare",
+                "of limit",
                 "CPU s/M",
                 "peak MiB",
             ]
@@ -106,19 +138,20 @@ impl fmt::Display for Table<'_> {
         for row in self.0 {
             let rate = row.events_per_second;
             cells.push([
-                row.case.input.name().to_owned(),
+                row.case.input.name(),
                 row.case.threads.to_string(),
                 row.case.to_string(),
                 millions(&rate),
                 format!("{:.3} to {:.3}", rate.min / 1e6, rate.max / 1e6),
                 or_dash(row.per_core.as_ref().map(millions)),
-                or_dash(row.share.map(|share| format!("{:.2}", share.median))),
+                or_dash(row.of_bare.as_ref().map(share)),
+                or_dash(row.of_limit.as_ref().map(share)),
                 or_dash(row.cpu_per_million.map(|cpu| format!("{:.2}", cpu.median))),
                 or_dash(row.peak_bytes.map(|bytes| (bytes >> 20).to_string())),
             ]);
         }
         let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or_default();
-        let widths: [usize; 9] = std::array::from_fn(width);
+        let widths: [usize; 10] = std::array::from_fn(width);
         for (line, row) in cells.iter().enumerate() {
             for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
                 // Words to the left, numbers to the right.
@@ -142,43 +175,51 @@ impl fmt::Display for Table<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::case::{Input, Metric};
+    use crate::case::Input;
 
     fn measured(seconds: f64) -> Measured {
-        let final_rows = BTreeMap::new();
         Measured {
             events: 1_000_000,
             seconds,
             cpu_seconds: Some(seconds * 2.0),
             peak_bytes: Some(1 << 20),
-            final_rows,
+            ..Measured::default()
         }
     }
 
     #[test]
-    fn a_share_is_taken_run_by_run_from_the_bare_loop_beside_it() {
-        let case = |work, threads| Case {
-            input: Input::Files { folder: "events".into() },
-            threads,
-            work,
-            metrics: vec![Metric::Conversion],
+    fn shares_are_taken_run_by_run_from_what_stands_beside() {
+        let case = |work, threads, queries: &[Query]| {
+            let input = Input::File { path: "events.jsonl".into() };
+            Case { input, threads, work, queries: queries.to_vec() }
         };
-        let cases = [case(Work::Parse, 2), case(Work::Engine, 2), case(Work::Engine, 1)];
-        let run = |slow: f64| vec![measured(slow), measured(4.0 * slow), measured(9.0)];
+        let cases = [
+            case(Work::Parse, 2, &[]),
+            case(Work::Engine, 2, &Query::ALL),
+            case(Work::Limit, 2, &Query::ALL),
+            case(Work::Engine, 2, &[Query::Funnel]),
+            case(Work::Engine, 1, &Query::ALL),
+        ];
+        let run = |slow: f64| [1.0, 4.0, 2.0, 3.0, 9.0].map(|seconds| measured(seconds * slow)).to_vec();
         let rows = rows(&cases, &[run(1.0), run(3.0), run(2.0)]);
 
         assert_eq!(rows[0].events_per_second, Spread { median: 500_000.0, min: 1e6 / 3.0, max: 1e6 });
-        assert_eq!(rows[0].share, None);
-        let quarter = Spread { median: 0.25, min: 0.25, max: 0.25 };
-        assert!(rows[1].share.is_some_and(|share| (share.median - quarter.median).abs() < 1e-9));
-        assert_eq!(rows[2].share, None, "there is no bare loop on one core");
+        assert_eq!((rows[0].of_bare, rows[0].of_limit), (None, None));
+        let is = |share: Option<Spread>, value: f64| {
+            let share = share.unwrap();
+            [share.median, share.min, share.max].iter().all(|found| (found - value).abs() < 1e-9)
+        };
+        assert!(is(rows[1].of_bare, 0.25));
+        assert!(is(rows[1].of_limit, 0.5));
+        assert!(is(rows[1].of_limit_in_processor_time, 0.5));
+        assert_eq!(rows[2].of_bare, None, "nothing decodes by hand here");
+        assert_eq!(rows[3].of_limit, None, "this query was not measured by hand");
+        assert_eq!((rows[4].of_bare, rows[4].of_limit), (None, None), "nothing else runs on one core");
         assert_eq!(rows[1].cpu_per_million.map(|cpu| cpu.median), Some(16.0));
 
         let table = Table(&rows).to_string();
-        assert_eq!(table.lines().count(), 5);
+        assert_eq!(table.lines().count(), 7);
         assert!(table.lines().all(|line| line.len() == table.lines().next().unwrap().len()), "{table}");
     }
 

@@ -1,10 +1,11 @@
 //! From the bytes of records to Arrow columns.
 //!
-//! A [`Decoder`] is given the records of one partition in order and the columns that the plan uses; it builds
-//! one batch per call. A record that cannot be decoded is left out of the batch and reported with its reason,
-//! so that it can be set aside with its bytes; it never affects its neighbours.
+//! A [`Decoder`] is given the records of one partition in order; it builds one batch per call, of the columns
+//! that its [plan](plan::DecodePlan) asks for. A record that cannot be decoded is left out of the batch and
+//! reported with its reason, so that it can be set aside with its bytes; it never affects its neighbours.
 
 pub mod json;
+pub mod plan;
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 

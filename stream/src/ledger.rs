@@ -37,41 +37,9 @@ pub struct SourceCounters {
     max_event_time_us: std::sync::atomic::AtomicI64,
 }
 
-/// What one batch adds to a source's counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchCounts {
-    /// Records read.
-    pub read: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// At or above the watermark.
-    pub on_time: u64,
-    /// Below it, taken by every window.
-    pub late_accepted: u64,
-    /// Too late for at least one window.
-    pub late_dropped: u64,
-    /// Key already seen.
-    pub duplicate: u64,
-    /// Not decodable.
-    pub dead_letter: u64,
-}
-
-impl BatchCounts {
-    /// Adds another batch's counts.
-    pub fn add(&mut self, more: &BatchCounts) {
-        self.read += more.read;
-        self.bytes += more.bytes;
-        self.on_time += more.on_time;
-        self.late_accepted += more.late_accepted;
-        self.late_dropped += more.late_dropped;
-        self.duplicate += more.duplicate;
-        self.dead_letter += more.dead_letter;
-    }
-}
-
 impl SourceCounters {
     /// Adds a batch.
-    pub fn add(&self, counts: &BatchCounts) {
+    pub fn add(&self, counts: &SourceLedger) {
         self.read.fetch_add(counts.read, Ordering::Relaxed);
         self.bytes.fetch_add(counts.bytes, Ordering::Relaxed);
         self.on_time.fetch_add(counts.on_time, Ordering::Relaxed);
@@ -97,19 +65,6 @@ impl SourceCounters {
             dead_letter: self.dead_letter.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
-    }
-
-    /// Continues from the counters of a checkpoint.
-    pub fn restore(&self, ledger: &SourceLedger) {
-        self.add(&BatchCounts {
-            read: ledger.read,
-            bytes: ledger.bytes,
-            on_time: ledger.on_time,
-            late_accepted: ledger.late_accepted,
-            late_dropped: ledger.late_dropped,
-            duplicate: ledger.duplicate,
-            dead_letter: ledger.dead_letter,
-        });
     }
 }
 
@@ -142,8 +97,8 @@ impl SinkCounters {
     }
 }
 
-/// A source's classes, as counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+/// A source's classes, as counted: of a batch, of a thread, or of the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct SourceLedger {
     /// Records read.
     pub read: u64,
@@ -162,15 +117,15 @@ pub struct SourceLedger {
 }
 
 impl SourceLedger {
-    /// Adds what one worker counted.
-    pub fn add(&mut self, counts: &BatchCounts) {
-        self.read += counts.read;
-        self.bytes += counts.bytes;
-        self.on_time += counts.on_time;
-        self.late_accepted += counts.late_accepted;
-        self.late_dropped += counts.late_dropped;
-        self.duplicate += counts.duplicate;
-        self.dead_letter += counts.dead_letter;
+    /// Adds other counts.
+    pub fn add(&mut self, more: &SourceLedger) {
+        self.read += more.read;
+        self.bytes += more.bytes;
+        self.on_time += more.on_time;
+        self.late_accepted += more.late_accepted;
+        self.late_dropped += more.late_dropped;
+        self.duplicate += more.duplicate;
+        self.dead_letter += more.dead_letter;
     }
 
     /// Whether every record read is in exactly one class.

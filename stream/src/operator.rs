@@ -97,7 +97,7 @@ impl Output {
 pub struct Partial {
     /// Pane start for fixed windows; not used for sessions.
     pub pane_us: i64,
-    /// Keys and aggregate states, see [`aggregate::Aggregation::state_schema`]; for sessions with their start
+    /// Keys and aggregate states, see [`aggregate::Aggregation::state_schema`]; for sessions with their first
     /// and last row in front.
     pub states: RecordBatch,
     /// How many rows went into it.
@@ -123,6 +123,11 @@ pub trait Operator: Send {
     fn partial(&mut self, partial: Partial) -> Result<u64, StreamError> {
         let _ = partial;
         Err(StreamError::internal("an operator without partial state was given some"))
+    }
+
+    /// The earliest start of a session that compute threads still hold; told before each promise.
+    fn held(&mut self, earliest_us: Option<i64>) {
+        let _ = earliest_us;
     }
 
     /// Takes a promise and passes it on.

@@ -12,13 +12,17 @@
 //! | [`rewrite`] | aggregates and row numbers over windows become [`nodes`] |
 //! | [`nodes`] | the extension nodes that DataFusion's optimiser sees |
 //! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
+//! | `derive` | conditions on texts once per distinct value; columns that nobody uses are not decoded |
+//! | `limit` | how many rows of a ranking are wanted |
 //! | [`diagnose`] | DataFusion's errors with their place in the script |
 //!
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
 
 pub mod catalog;
+mod derive;
 pub mod diagnose;
 pub mod graph;
+mod limit;
 pub mod lineage;
 pub mod nodes;
 pub mod rewrite;
@@ -39,6 +43,7 @@ use twox_hash::XxHash3_128;
 
 use self::{catalog::Catalog, graph::GraphBuilder};
 use crate::{
+    decode::plan::DecodePlan,
     error::{SqlError, StreamError},
     operator::{rank::RankSpec, step::Step, window_aggregate::WindowAggregateSpec},
     options::parse_duration,
@@ -111,11 +116,11 @@ pub struct SourcePlan {
     pub table: TableDef,
     /// The options every source has.
     pub options: SourceOptions,
-    /// The columns that are decoded.
-    pub decoded: SchemaRef,
-    /// The columns computed from them, appended in this order.
+    /// What is decoded of a record.
+    pub decode: DecodePlan,
+    /// The columns computed from decoded ones, appended in this order.
     pub generated: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
-    /// Decoded, then generated columns.
+    /// Decoded, then generated, then derived columns.
     pub schema: SchemaRef,
     /// Index of the event-time column, if the table has a watermark.
     pub time_column: Option<usize>,

@@ -12,7 +12,8 @@
 //! | [`job`] | starts a job and stops it |
 //! | `driver` | the merge task: closes windows, carries epochs from barrier to commit |
 //! | [`worker`] | a compute thread: the source partitions that belong to it |
-//! | [`intake`] | records of one partition: decoded, classified by time, counted |
+//! | [`intake`] | a raw batch made into rows |
+//! | [`partition`] | one partition's progress: who is on time, who is late, who was there before |
 //! | [`deduplicate`] | keys already seen |
 //! | [`graph`] | the merge stage: operators, watermarks, what goes to which sink |
 //! | [`sink_task`] | drives one sink |
@@ -37,5 +38,6 @@ mod driver;
 pub mod graph;
 pub mod intake;
 pub mod job;
+pub mod partition;
 pub mod sink_task;
 pub mod worker;

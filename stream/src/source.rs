@@ -7,7 +7,7 @@
 //! event time and watermarks are the engine's, and the same for every source.
 //!
 //! - Records of one partition come in their order, each exactly once from the position that the reader was
-//!   given. Partitions may interleave in any way.
+//!   given. Partitions may interleave in any way. Where several readers share a partition, its runs are numbered.
 //! - A reader blocks no longer than the time it is given.
 //! - [`Reader::poll`] answers [`Polled::End`] once every one of its partitions is bounded and read to its end.
 //! - [`Source::commit`] is told positions after every sink has acknowledged what lies before them. For sources
@@ -30,22 +30,47 @@ use crate::{
 /// Records of one partition: their bytes in one buffer.
 #[derive(Debug, Default)]
 pub struct RawBatch {
+    /// Kept as long as it has ever been, since clearing fresh memory at each batch costs as much as a scan of it.
     bytes: Vec<u8>,
+    filled: usize,
     spans: Vec<(Range<usize>, Offset)>,
+    turn: Option<u64>,
 }
 
 impl RawBatch {
     /// Appends a record.
     pub fn push(&mut self, record: &[u8], offset: Offset) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(record);
-        self.spans.push((start..self.bytes.len(), offset));
+        let start = self.filled;
+        self.room(record.len()).copy_from_slice(record);
+        self.filled += record.len();
+        self.spans.push((start..self.filled, offset));
+    }
+
+    /// Free bytes behind what is filled, to read into; then [`filled`](Self::filled).
+    pub fn room(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.filled + bytes;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.filled..end]
+    }
+
+    /// So many bytes of the [`room`](Self::room) have been read into; they are of no record yet.
+    pub fn filled(&mut self, bytes: usize) {
+        self.filled = (self.filled + bytes).min(self.bytes.len());
+    }
+
+    /// Makes filled bytes a record.
+    pub fn mark(&mut self, span: Range<usize>, offset: Offset) {
+        debug_assert!(span.end <= self.filled, "a record of bytes that were not read");
+        self.spans.push((span, offset));
     }
 
     /// Forgets the records and keeps the memory.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.filled = 0;
         self.spans.clear();
+        self.turn = None;
     }
 
     /// Number of records.
@@ -60,12 +85,22 @@ impl RawBatch {
 
     /// Sum of the records' lengths.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.spans.iter().map(|(span, _)| span.len()).sum()
+    }
+
+    /// The bytes that the records lie in, with what is between them.
+    pub fn buffer(&self) -> &[u8] {
+        &self.bytes[..self.filled]
     }
 
     /// The records' bytes, in order.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
         self.spans.iter().map(|(span, _)| &self.bytes[span.clone()])
+    }
+
+    /// The records' places in [`buffer`](Self::buffer), in order.
+    pub fn spans(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        self.spans.iter().map(|(span, _)| span.clone())
     }
 
     /// A record's bytes and offset.
@@ -76,6 +111,16 @@ impl RawBatch {
     /// The position behind the last record.
     pub fn next_position(&self) -> Option<Offset> {
         self.spans.last().map(|(_, offset)| offset.next())
+    }
+
+    /// Numbers the batch as a run of a partition that several threads read; see [`Source::is_shareable`].
+    pub fn set_turn(&mut self, turn: u64) {
+        self.turn = Some(turn);
+    }
+
+    /// Its number among the runs of its partition.
+    pub fn turn(&self) -> Option<u64> {
+        self.turn
     }
 }
 
@@ -129,6 +174,13 @@ pub trait Source: Send + Sync {
 
     /// Whether it ends by itself.
     fn is_bounded(&self) -> bool;
+
+    /// Whether readers on several threads may be given the same partition. Each poll then hands out the next
+    /// run of its records to whoever asks, with a [turn](RawBatch::turn) that counts from 0 without a gap; a
+    /// run may be empty. The engine restores the order.
+    fn is_shareable(&self) -> bool {
+        false
+    }
 
     /// A reader of some of its partitions.
     fn reader(&self, partitions: &[(PartitionId, StartAt)]) -> Result<Box<dyn Reader>, StreamError>;

@@ -3,9 +3,12 @@
 //! | file | what |
 //! |---|---|
 //! | [`scan`] | one pass over the bytes, the fast path |
+//! | [`order`] | what usually follows what in a record, so that keys need not be read |
+//! | [`bytes`] | where strings and numbers end |
 //! | [`fallback`] | the same answer by a full parser, for what the fast path leaves alone |
-//! | [`value`] | the text of a JSON value to a typed value, shared by both |
-//! | [`mod@column`] | typed values to Arrow columns |
+//! | [`value`], [`time`] | the text of a JSON value to a typed value, shared by both |
+//! | [`columns`], [`mod@column`], [`text`] | typed values to Arrow columns |
+//! | [`codes`] | text of few distinct values, and what is derived of it |
 //!
 //! # What is accepted
 //!
@@ -15,36 +18,49 @@
 //! else is an error that names the field. Where a key comes twice, the last one counts. Field names match
 //! exactly; an unquoted column name is in lower case.
 
+pub mod bytes;
+pub mod codes;
 pub mod column;
+pub mod columns;
 pub mod fallback;
+pub mod order;
 pub mod scan;
+pub mod text;
+pub mod time;
+pub mod utf8;
 pub mod value;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::{
     datatypes::SchemaRef,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 
-use self::{column::ColumnBuilder, fallback::Fallback, scan::Scanner, value::Kind};
-use super::{Decoded, Decoder, Reject};
+use self::{columns::Columns, fallback::Fallback, scan::Scanner, utf8::Utf8Check, value::Kind};
+use super::{Decoded, Decoder, Reject, plan::DecodePlan};
 use crate::{error::StreamError, source::RawBatch};
+
+/// Bytes behind a record that the scanner may look at, since several at once are faster.
+const SLACK: usize = 64;
 
 /// Decodes JSON objects.
 #[derive(Debug)]
 pub struct JsonDecoder {
+    plan: DecodePlan,
     schema: SchemaRef,
     scanner: Scanner,
     fallback: Fallback,
-    columns: Vec<ColumnBuilder>,
+    columns: Columns,
+    utf8: Utf8Check,
 }
 
 impl JsonDecoder {
-    /// A decoder for the fields of `schema`; an error where a column's type cannot come from JSON.
-    pub fn new(table: &str, schema: SchemaRef) -> Result<Self, StreamError> {
+    /// A decoder by `plan`; an error where a field's type cannot come from JSON, or where the plan contradicts
+    /// itself.
+    pub fn new(table: &str, plan: DecodePlan) -> Result<Self, StreamError> {
         let mut kinds = Vec::new();
-        for field in schema.fields() {
+        for field in plan.fields.fields() {
             let kind = Kind::of(field.data_type()).ok_or_else(|| {
                 let (name, data_type) = (field.name(), field.data_type());
                 StreamError::connector(
@@ -54,22 +70,44 @@ impl JsonDecoder {
             })?;
             kinds.push((field.name().clone(), kind));
         }
+        if let Some(index) = plan.columns.iter().find(|index| **index >= kinds.len()) {
+            return Err(StreamError::internal(format!("table {table} has no field {index} to decode")));
+        }
+        let is_text = |index: usize| kinds.get(index).is_some_and(|(_, kind)| *kind == Kind::Text);
+        if let Some(derived) = plan.derived.iter().find(|derived| !is_text(derived.column)) {
+            let name = derived.field.name();
+            return Err(StreamError::internal(format!("'{name}' of table {table} is derived of no text")));
+        }
+        let columns = Columns::new(&plan, &kinds);
         let fields: Arc<[(String, Kind)]> = kinds.into();
-        let columns = fields.iter().map(|(_, kind)| ColumnBuilder::new(*kind)).collect();
         let (scanner, fallback) = (Scanner::new(Arc::clone(&fields)), Fallback::new(fields));
-        Ok(JsonDecoder { schema, scanner, fallback, columns })
+        Ok(JsonDecoder {
+            schema: plan.schema(),
+            plan,
+            scanner,
+            fallback,
+            columns,
+            utf8: Utf8Check::default(),
+        })
     }
 
-    /// Decodes one record into the column builders.
-    fn row(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
-        let (cells, text) = match self.scanner.scan(text) {
-            Some(cells) => (cells, text),
-            None => self.fallback.parse(text)?,
-        };
-        for (column, cell) in self.columns.iter_mut().zip(cells) {
-            column.push(*cell, text);
+    /// Decodes the record at `span` of `buffer` into a row.
+    fn row(&mut self, buffer: &[u8], span: Range<usize>) -> Result<(), String> {
+        self.utf8.check(buffer, &span).map_err(|error| format!("not UTF-8: {error}"))?;
+        let bytes = buffer.get(span.start..buffer.len().min(span.end + SLACK)).unwrap_or_default();
+        if self.scanner.scan(bytes, span.len(), &mut self.columns).is_none() {
+            self.columns.undo_row();
+            self.parse(buffer.get(span).unwrap_or_default())?;
         }
+        Ok(())
+    }
+
+    /// The same by the full parser.
+    #[cold]
+    fn parse(&mut self, record: &[u8]) -> Result<(), String> {
+        let text = std::str::from_utf8(record).map_err(|error| format!("not UTF-8: {error}"))?;
+        let (cells, text) = self.fallback.parse(text)?;
+        self.columns.push_row(cells, text);
         Ok(())
     }
 }
@@ -80,15 +118,23 @@ impl Decoder for JsonDecoder {
     }
 
     fn decode(&mut self, raw: &RawBatch) -> Result<Decoded, StreamError> {
+        let buffer = raw.buffer();
+        if i32::try_from(buffer.len()).is_err() {
+            // Arrow counts a column's text in 31 bits; no source reads so much at once.
+            return Err(StreamError::internal(format!("a batch of {} bytes was read at once", buffer.len())));
+        }
         let mut records = Vec::with_capacity(raw.len());
         let mut rejects = Vec::new();
-        for (record, bytes) in (0_u32..).zip(raw.records()) {
-            match self.row(bytes) {
+        self.scanner.start();
+        self.columns.start(raw.len());
+        self.utf8 = Utf8Check::default();
+        for (record, span) in (0_u32..).zip(raw.spans()) {
+            match self.row(buffer, span) {
                 Ok(()) => records.push(record),
                 Err(reason) => rejects.push(Reject { record, reason }),
             }
         }
-        let arrays = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let arrays = self.columns.finish(&self.plan)?;
         let options = RecordBatchOptions::new().with_row_count(Some(records.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
         Ok(Decoded { batch, records, rejects })

@@ -1,8 +1,16 @@
 //! Grouped aggregation over DataFusion's accumulators, in the two phases that windows need.
 //!
+//! | module | what |
+//! |---|---|
+//! | [`distinct`] | `COUNT(DISTINCT x)` on hashed keys, in DataFusion's place |
+//! | [`slots`] | aggregates that are read and cleared one group at a time, for sessions |
+//!
 //! An [`Aggregation`] says what is computed; a [`GroupTable`] computes it for some rows. At rest, state is
 //! always an Arrow batch (keys, then the aggregates' state columns): it can be kept, merged, sent and written
 //! to a checkpoint without any accumulator knowing. Live accumulators exist only while rows or states go in.
+
+pub mod distinct;
+pub mod slots;
 
 use std::sync::Arc;
 
@@ -13,7 +21,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use datafusion::{
-    common::cast::as_boolean_array,
+    common::{Result, cast::as_boolean_array},
     logical_expr::{EmitTo, GroupsAccumulator},
     physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr, aggregate::AggregateFunctionExpr},
     physical_plan::aggregates::{
@@ -22,6 +30,7 @@ use datafusion::{
     },
 };
 
+use self::{distinct::DistinctGroups, slots::SlotAccumulators};
 use crate::error::StreamError;
 
 /// What to compute: group keys and aggregates.
@@ -36,8 +45,11 @@ pub struct Aggregation {
 #[derive(Clone, Debug)]
 struct Aggregate {
     function: Arc<AggregateFunctionExpr>,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
     filter: Option<Arc<dyn PhysicalExpr>>,
     state_columns: usize,
+    /// Counted by [`distinct`], not by DataFusion.
+    is_hashed: bool,
 }
 
 /// An aggregate and its `FILTER (WHERE …)`.
@@ -53,10 +65,12 @@ pub struct Inputs {
 }
 
 impl Aggregation {
-    /// An aggregation by `keys` of `aggregates`, each with its `FILTER (WHERE …)`.
+    /// An aggregation of rows of the schema `input` by `keys` of `aggregates`, each with its
+    /// `FILTER (WHERE …)`.
     pub fn new(
         keys: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
         aggregates: Vec<FilteredAggregate>,
+        input: &Schema,
     ) -> Result<Self, StreamError> {
         let mut fields: Vec<FieldRef> = Vec::new();
         for (index, (_, field)) in keys.iter().enumerate() {
@@ -65,7 +79,12 @@ impl Aggregation {
         let key_schema = Arc::new(Schema::new(fields.clone()));
         let mut all = Vec::new();
         for (index, (function, filter)) in aggregates.into_iter().enumerate() {
-            let states = function.state_fields()?;
+            let is_hashed = distinct::is_counted(&function, input)?;
+            let states = if is_hashed {
+                vec![Arc::new(Field::new("values", distinct::STATE_TYPE, true))]
+            } else {
+                function.state_fields()?
+            };
             for (part, state) in states.iter().enumerate() {
                 fields.push(Arc::new(Field::new(
                     format!("state_{index}_{part}"),
@@ -73,10 +92,32 @@ impl Aggregation {
                     true,
                 )));
             }
-            all.push(Aggregate { function, filter, state_columns: states.len() });
+            let arguments = function.expressions();
+            all.push(Aggregate { function, arguments, filter, state_columns: states.len(), is_hashed });
         }
         let keys = keys.into_iter().map(|(expr, _)| expr).collect();
         Ok(Aggregation { keys, key_schema, aggregates: all, state_schema: Arc::new(Schema::new(fields)) })
+    }
+
+    /// The same over rows in which columns have moved: keys, arguments and filters become what `map` makes of
+    /// them, which must be of the same types.
+    pub fn map_exprs(
+        &self,
+        map: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Self> {
+        let mut mapped = self.clone();
+        let aggregates = mapped.aggregates.iter_mut();
+        let of_aggregates = aggregates.flat_map(|a| a.arguments.iter_mut().chain(&mut a.filter));
+        for expr in mapped.keys.iter_mut().chain(of_aggregates) {
+            *expr = map(expr)?;
+        }
+        Ok(mapped)
+    }
+
+    /// Shows every expression that is evaluated over rows.
+    pub fn for_each_expr(&self, see: &mut dyn FnMut(&Arc<dyn PhysicalExpr>)) {
+        let of_aggregates = self.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
+        self.keys.iter().chain(of_aggregates).for_each(see);
     }
 
     /// Keys, then state columns.
@@ -97,7 +138,7 @@ impl Aggregation {
         let mut arguments = Vec::with_capacity(self.aggregates.len());
         let mut filters = Vec::with_capacity(self.aggregates.len());
         for aggregate in &self.aggregates {
-            arguments.push(aggregate.function.expressions().iter().map(evaluate).collect::<Result<_, _>>()?);
+            arguments.push(aggregate.arguments.iter().map(evaluate).collect::<Result<_, _>>()?);
             filters.push(match &aggregate.filter {
                 None => None,
                 Some(filter) => Some(as_boolean_array(&evaluate(filter)?)?.clone()),
@@ -122,6 +163,9 @@ impl Aggregation {
     /// Fresh accumulators, one an aggregate.
     pub fn accumulators(&self) -> Result<Accumulators, StreamError> {
         let create = |aggregate: &Aggregate| -> Result<Box<dyn GroupsAccumulator>, StreamError> {
+            if aggregate.is_hashed {
+                return Ok(Box::new(DistinctGroups::default()));
+            }
             if aggregate.function.groups_accumulator_supported() {
                 return Ok(aggregate.function.create_groups_accumulator()?);
             }
@@ -130,6 +174,11 @@ impl Aggregation {
         };
         let all = self.aggregates.iter().map(create).collect::<Result<_, _>>()?;
         Ok(Accumulators { all, state_columns: self.aggregates.iter().map(|a| a.state_columns).collect() })
+    }
+
+    /// Aggregates by slot.
+    pub fn slots(&self) -> Result<SlotAccumulators, StreamError> {
+        SlotAccumulators::new(&self.aggregates)
     }
 
     /// A batch of states from key columns and state columns.

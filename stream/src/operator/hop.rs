@@ -78,10 +78,18 @@ impl PanePartials {
         table.update(inputs)
     }
 
-    /// Takes everything out, pane by pane.
-    pub fn take(&mut self) -> Result<Vec<Partial>, StreamError> {
-        let mut partials = Vec::with_capacity(self.panes.len());
-        for (pane_us, (mut table, rows)) in std::mem::take(&mut self.panes) {
+    /// Takes out, pane by pane, everything, or the panes that end at or before `until`: each is then in a window
+    /// that can close.
+    pub fn take(&mut self, until: Option<i64>) -> Result<Vec<Partial>, StreamError> {
+        let panes = match until {
+            None => std::mem::take(&mut self.panes),
+            Some(until) => {
+                let open = self.panes.split_off(&until.saturating_sub(self.slide_us).saturating_add(1));
+                std::mem::replace(&mut self.panes, open)
+            }
+        };
+        let mut partials = Vec::with_capacity(panes.len());
+        for (pane_us, (mut table, rows)) in panes {
             partials.push(Partial { pane_us, states: table.take_states(&self.aggregation)?, rows });
         }
         Ok(partials)

@@ -1,188 +1,55 @@
 //! Session windows: a key's rows with no gap over the limit between neighbours.
 //!
-//! A session is found in two phases. On the thread that reads them, rows become *fragments*: runs of one key's
-//! rows that lie within the gap of each other ([`Fragments`]). The merge stage keeps the fragments of open
-//! sessions as rows of state batches, and per key the sessions they make ([`Sessions`]): a new fragment joins
-//! every session that it touches, and two sessions that it bridges become one. Accumulators are needed only
-//! when a session is read, so joining sessions never merges states.
+//! [`Sessions`] is used in both phases. On a compute thread, rows become sessions as far as that thread has seen
+//! them; they leave as *fragments* (first and last row, key, aggregate states) when the merge stage wants all there
+//! is, and before it could close a session that they belong to. The merge stage joins fragments to whole sessions
+//! and closes them. Two sessions of a key that a row or fragment bridges become one.
 //!
 //! ```text
 //! gap 30        fragments of key k       [10 .. 25]   [40 .. 40]            [90 .. 95]
 //!               sessions of key k        [10 ......... 40] ends 70          [90 .. 95] ends 125
 //! ```
 //!
-//! A session closes when the watermark passes its end (its last row plus the gap). State: per fragment one
-//! state row, per open session about 100 bytes and its key; fragments of long sessions are merged when they
-//! are many. Closed sessions leave holes in the state batches, which are rewritten when half of them is holes.
+//! A session closes when the watermark passes its end (its last row plus the gap). Nothing looks at all sessions
+//! to find those: they wait in a [wheel](wheel) by their ends. A compute thread closes none and has no wheel.
+//!
+//! Memory for an open session: an entry of 48 bytes, its key in an allocation of its own, 5 to 10 bytes in the hash
+//! table, and its aggregates, 8 bytes for a count, 9 for a sum.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
-    sync::Arc,
-};
+pub mod keys;
+pub mod wheel;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, Int64Array, TimestampMicrosecondArray, UInt64Array},
-    compute::{concat_batches, interleave_record_batch, take, take_record_batch},
+    array::{Array, ArrayRef, Int64Array, TimestampMicrosecondArray},
     datatypes::{DataType, Field, Schema, SchemaRef},
     record_batch::{RecordBatch, RecordBatchOptions},
-    row::{RowConverter, SortField},
 };
-use datafusion::{logical_expr::EmitTo, physical_plan::aggregates::group_values::GroupValues};
+use hashbrown::HashTable;
 
-use super::{
-    Partial,
-    aggregate::{Accumulators, Aggregation, Inputs},
+use self::{
+    keys::KeyCodec,
+    wheel::{Links, Wheel},
+};
+use super::aggregate::{
+    Aggregation,
+    slots::{Slot, SlotAccumulators, index},
 };
 use crate::error::StreamError;
 
-/// Fragments of a session beyond this are merged into one.
-const MAX_FRAGMENTS: usize = 8;
-/// State batches are rewritten when more rows than this, and more than half of all, are holes.
-const MIN_HOLES: usize = 4_096;
-/// State batches are rewritten when there are more than this, so that reading a session stays cheap.
-const MAX_CHUNKS: usize = 256;
-
 /// The columns in front of keys and states: first and last row of the fragment.
 const TIME_COLUMNS: usize = 2;
+/// No slot.
+const NONE: Slot = Slot::MAX;
+/// Ends and starts are known to this part of the gap, or to a second where that is less.
+const TICKS: i64 = 1_024;
 
 fn fragment_schema(aggregation: &Aggregation) -> SchemaRef {
     let time = |name: &str| Arc::new(Field::new(name, DataType::Int64, false));
     let mut fields = vec![time("first_us"), time("last_us")];
     fields.extend(aggregation.state_schema().fields().iter().cloned());
     Arc::new(Schema::new(fields))
-}
-
-/// Rows made into fragments, on the thread that reads them.
-pub struct Fragments {
-    aggregation: Aggregation,
-    schema: SchemaRef,
-    gap_us: i64,
-    keys: Option<Box<dyn GroupValues>>,
-    accumulators: Accumulators,
-    /// The fragment that a key's next row is most likely to extend.
-    current: Vec<usize>,
-    fragments: Vec<Fragment>,
-    key_of_row: Vec<usize>,
-    fragment_of_row: Vec<usize>,
-    rows: u64,
-}
-
-struct Fragment {
-    key: usize,
-    first_us: i64,
-    last_us: i64,
-}
-
-impl Fragments {
-    /// No rows yet.
-    pub fn new(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
-        Ok(Fragments {
-            schema: fragment_schema(&aggregation),
-            gap_us,
-            keys: aggregation.groups()?,
-            accumulators: aggregation.accumulators()?,
-            aggregation,
-            current: Vec::new(),
-            fragments: Vec::new(),
-            key_of_row: Vec::new(),
-            fragment_of_row: Vec::new(),
-            rows: 0,
-        })
-    }
-
-    /// Counts a batch; `times` has the event time of each row, none NULL.
-    pub fn update(
-        &mut self,
-        batch: &RecordBatch,
-        times: &TimestampMicrosecondArray,
-    ) -> Result<(), StreamError> {
-        const NONE: usize = usize::MAX;
-        let inputs: Inputs = self.aggregation.inputs(batch)?;
-        let keys = match &mut self.keys {
-            Some(keys) => {
-                keys.intern(inputs.keys(), &mut self.key_of_row)?;
-                keys.len()
-            }
-            None => {
-                self.key_of_row.clear();
-                self.key_of_row.resize(batch.num_rows(), 0);
-                1
-            }
-        };
-        self.current.resize(keys, NONE);
-        self.fragment_of_row.clear();
-        for (&key, &time) in self.key_of_row.iter().zip(times.values()) {
-            let current = self.current[key];
-            let fits = self.fragments.get_mut(current).filter(|fragment| {
-                time >= fragment.first_us.saturating_sub(self.gap_us)
-                    && time <= fragment.last_us.saturating_add(self.gap_us)
-            });
-            let index = match fits {
-                Some(fragment) => {
-                    fragment.first_us = fragment.first_us.min(time);
-                    fragment.last_us = fragment.last_us.max(time);
-                    current
-                }
-                None => {
-                    self.fragments.push(Fragment { key, first_us: time, last_us: time });
-                    self.current[key] = self.fragments.len() - 1;
-                    self.fragments.len() - 1
-                }
-            };
-            self.fragment_of_row.push(index);
-        }
-        self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
-        self.accumulators.update(&inputs, &self.fragment_of_row, self.fragments.len())
-    }
-
-    /// Takes everything out.
-    pub fn take(&mut self) -> Result<Vec<Partial>, StreamError> {
-        if self.fragments.is_empty() {
-            return Ok(Vec::new());
-        }
-        let key_arrays = match &mut self.keys {
-            Some(keys) => keys.emit(EmitTo::All)?,
-            None => Vec::new(),
-        };
-        let key_index: UInt64Array = self
-            .fragments
-            .iter()
-            .map(|f| u64::try_from(f.key).unwrap_or(u64::MAX))
-            .collect::<Vec<_>>()
-            .into();
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(self.fragments.iter().map(|f| f.first_us))),
-            Arc::new(Int64Array::from_iter_values(self.fragments.iter().map(|f| f.last_us))),
-        ];
-        for array in &key_arrays {
-            columns.push(take(array, &key_index, None)?);
-        }
-        columns.extend(self.accumulators.take_states()?);
-        let states = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        self.fragments.clear();
-        self.current.clear();
-        Ok(vec![Partial { pane_us: 0, states, rows: std::mem::take(&mut self.rows) }])
-    }
-}
-
-/// A state row: batch and row number.
-type At = (usize, usize);
-
-/// An open session of one key.
-#[derive(Debug)]
-struct Session {
-    first_us: i64,
-    last_us: i64,
-    parts: Vec<At>,
-    /// Changed since provisional rows were last asked for.
-    changed: bool,
-}
-
-/// A state batch and how many of its rows are still part of a session.
-struct Chunk {
-    batch: RecordBatch,
-    live: usize,
 }
 
 /// Sessions that were read: `(first, last)` of each, key columns, aggregate columns.
@@ -195,327 +62,515 @@ pub struct SessionRows {
     pub values: Vec<ArrayRef>,
 }
 
+/// A session, one cache line.
+struct Entry {
+    first_us: i64,
+    last_us: i64,
+    key: Option<Box<[u8]>>,
+    /// Tells most keys apart without a look at them, and spares hashing them when the table grows.
+    hash: u32,
+    /// Another open session of the same key.
+    other: Slot,
+    /// The next in the same bucket of the wheel.
+    next: Slot,
+    /// In use; a slot that was joined to another waits for its turn in the wheel to be free.
+    is_open: bool,
+    /// Noted in `changed`.
+    is_changed: bool,
+}
+
+impl Entry {
+    fn touches(&self, first_us: i64, last_us: i64, gap_us: i64) -> bool {
+        first_us <= self.last_us.saturating_add(gap_us) && self.first_us <= last_us.saturating_add(gap_us)
+    }
+}
+
+impl Links for Vec<Entry> {
+    fn next(&mut self, slot: Slot) -> &mut Slot {
+        &mut self[index(slot)].next
+    }
+}
+
 /// The open sessions of all keys.
 pub struct Sessions {
     aggregation: Aggregation,
     schema: SchemaRef,
     gap_us: i64,
-    converter: RowConverter,
-    sessions: HashMap<Arc<[u8]>, Vec<Session>, ahash::RandomState>,
-    /// One entry or more a session: a time at which it may be over. Later rows do not move entries; what comes
-    /// up too early is put back.
-    expiry: BinaryHeap<Reverse<(i64, Arc<[u8]>)>>,
-    /// How many open sessions start when.
+    tick_us: i64,
+    codec: KeyCodec,
+    hasher: ahash::RandomState,
+    /// One session of each key; the key's others hang on it.
+    table: HashTable<Slot>,
+    entries: Vec<Entry>,
+    free: Vec<Slot>,
+    accumulators: SlotAccumulators,
+    /// Only where sessions are closed.
+    wheel: Option<Wheel>,
+    /// How many open sessions start in which tick.
     starts: BTreeMap<i64, usize>,
-    chunks: Vec<Chunk>,
-    holes: usize,
+    open: usize,
+    /// Changed since provisional rows were last asked for; may name slots that have closed since. `None` until
+    /// somebody has asked.
+    changed: Option<Vec<Slot>>,
+    // Kept for their memory.
+    slots: Vec<Slot>,
+    joins: Vec<(Slot, Slot)>,
+}
+
+/// A hash table wants its bits at both ends.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Sessions {
-    /// No sessions yet.
+    /// No sessions yet, to be closed here.
     pub fn new(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
-        let fields =
-            aggregation.key_schema().fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+        let mut sessions = Self::partial(aggregation, gap_us)?;
+        sessions.wheel = Some(Wheel::new(sessions.tick_us));
+        Ok(sessions)
+    }
+
+    /// No sessions yet, to be taken out as fragments and never closed.
+    pub fn partial(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
+        let tick_us = (gap_us / TICKS).clamp(1, 1_000_000);
         Ok(Sessions {
             schema: fragment_schema(&aggregation),
-            gap_us,
-            converter: RowConverter::new(fields)?,
+            codec: KeyCodec::new(aggregation.key_schema())?,
+            accumulators: aggregation.slots()?,
             aggregation,
-            // Fixed seeds: iteration order must not differ from run to run where it could reach the output.
-            sessions: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
-            expiry: BinaryHeap::new(),
+            gap_us,
+            tick_us,
+            // Fixed seeds: what depends on the order of keys must not differ from run to run.
+            hasher: ahash::RandomState::with_seeds(1, 2, 3, 4),
+            table: HashTable::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            wheel: None,
             starts: BTreeMap::new(),
-            chunks: Vec::new(),
-            holes: 0,
+            open: 0,
+            changed: None,
+            slots: Vec::new(),
+            joins: Vec::new(),
         })
     }
 
-    /// The earliest start of an open session.
+    /// A time at or before the earliest start of an open session, by less than a tick.
     pub fn earliest_start(&self) -> Option<i64> {
-        self.starts.keys().next().copied()
+        self.starts.keys().next().map(|tick| tick.saturating_mul(self.tick_us))
     }
 
     /// Number of open sessions.
     pub fn len(&self) -> usize {
-        self.starts.values().sum()
+        self.open
     }
 
     /// Whether no session is open.
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        self.open == 0
     }
 
-    fn keys_of(&self, batch: &RecordBatch) -> Result<Vec<Arc<[u8]>>, StreamError> {
-        let keys = self.aggregation.key_schema().fields().len();
-        if keys == 0 {
-            return Ok(vec![Arc::from([].as_slice()); batch.num_rows()]);
-        }
-        let rows = self.converter.convert_columns(&batch.columns()[TIME_COLUMNS..TIME_COLUMNS + keys])?;
-        Ok(rows.iter().map(|row| Arc::from(row.as_ref())).collect())
+    /// Counts rows; `times` has the event time of each, none NULL.
+    pub fn update(
+        &mut self,
+        batch: &RecordBatch,
+        times: &TimestampMicrosecondArray,
+    ) -> Result<(), StreamError> {
+        let inputs = self.aggregation.inputs(batch)?;
+        self.place(inputs.keys(), times.values(), times.values())?;
+        let slots = std::mem::take(&mut self.slots);
+        self.accumulators.update(&slots, &inputs)?;
+        self.slots = slots;
+        self.join()
     }
 
     /// Adds fragments.
-    pub fn merge(&mut self, batch: RecordBatch) -> Result<(), StreamError> {
-        let keys = self.keys_of(&batch)?;
-        let (firsts, lasts) = (int64(&batch, 0)?.clone(), int64(&batch, 1)?.clone());
-        let chunk = self.chunks.len();
-        self.chunks.push(Chunk { live: batch.num_rows(), batch });
-        let mut crowded = Vec::new();
-        for (row, key) in keys.into_iter().enumerate() {
-            let (first_us, last_us) = (firsts.value(row), lasts.value(row));
-            let sessions = self.sessions.entry(Arc::clone(&key)).or_default();
-            let mut joined = Session { first_us, last_us, parts: vec![(chunk, row)], changed: true };
-            let mut expires = true;
-            let mut index = 0;
-            while index < sessions.len() {
-                let other = &sessions[index];
-                let touches = joined.first_us <= other.last_us.saturating_add(self.gap_us)
-                    && other.first_us <= joined.last_us.saturating_add(self.gap_us);
-                if !touches {
-                    index += 1;
-                    continue;
+    pub fn merge(&mut self, batch: &RecordBatch) -> Result<(), StreamError> {
+        let (firsts, lasts) = (int64(batch, 0)?.clone(), int64(batch, 1)?.clone());
+        let (keys, states) = batch.columns()[TIME_COLUMNS..]
+            .split_at_checked(self.aggregation.key_schema().fields().len())
+            .ok_or_else(|| StreamError::internal("a session fragment lacks its key"))?;
+        self.place(keys, firsts.values(), lasts.values())?;
+        let slots = std::mem::take(&mut self.slots);
+        self.accumulators.merge(&slots, states)?;
+        self.slots = slots;
+        self.join()
+    }
+
+    /// Finds or opens the session of each row, or of each fragment from `firsts` to `lasts`; leaves them in
+    /// `slots`.
+    fn place(&mut self, keys: &[ArrayRef], firsts: &[i64], lasts: &[i64]) -> Result<(), StreamError> {
+        let keys = self.codec.encode(keys)?;
+        self.slots.clear();
+        for (row, (&first_us, &last_us)) in firsts.iter().zip(lasts).enumerate() {
+            let key = keys.get(row);
+            let slot = self.place_one(key, first_us, last_us)?;
+            self.slots.push(slot);
+        }
+        Ok(())
+    }
+
+    fn place_one(&mut self, key: Option<&[u8]>, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let hash = self.hasher.hash_one(key) as u32;
+        let entries = &self.entries;
+        let found = self.table.find(spread(hash), |slot| {
+            let entry = &entries[index(*slot)];
+            entry.hash == hash && entry.key.as_deref() == key
+        });
+        let Some(&head) = found else {
+            let slot = self.open(hash, key, first_us, last_us)?;
+            let entries = &self.entries;
+            self.table.insert_unique(spread(hash), slot, |slot| spread(entries[index(*slot)].hash));
+            return Ok(slot);
+        };
+        let entry = &self.entries[index(head)];
+        if entry.other == NONE && entry.touches(first_us, last_us, self.gap_us) {
+            self.extend(head, first_us, last_us);
+            return Ok(head);
+        }
+        self.place_among(head, first_us, last_us)
+    }
+
+    /// The same for a key that has several sessions, or whose only one is too far away.
+    fn place_among(&mut self, head: Slot, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
+        let (mut first, mut last) = (first_us, last_us);
+        let mut apart = self.sessions_of(head);
+        let mut joined = Vec::new();
+        // What joins makes the session wider, so that it may touch more: look until nothing does.
+        while let Some(at) =
+            apart.iter().position(|slot| self.entries[index(*slot)].touches(first, last, self.gap_us))
+        {
+            let slot = apart.swap_remove(at);
+            let entry = &self.entries[index(slot)];
+            (first, last) = (first.min(entry.first_us), last.max(entry.last_us));
+            joined.push(slot);
+        }
+        let hash = self.entries[index(head)].hash;
+        let into = match joined.split_first() {
+            None => {
+                let key = self.entries[index(head)].key.clone();
+                self.open(hash, key.as_deref(), first, last)?
+            }
+            Some((into, rest)) => {
+                for from in rest {
+                    self.joins.push((*into, *from));
+                    self.leave_starts(*from);
+                    self.entries[index(*from)].is_open = false;
+                    self.open -= 1;
                 }
-                let mut other = sessions.swap_remove(index);
-                forget_start(&mut self.starts, other.first_us);
-                joined.first_us = joined.first_us.min(other.first_us);
-                joined.last_us = joined.last_us.max(other.last_us);
-                other.parts.append(&mut joined.parts);
-                joined.parts = other.parts;
-                // The other session's entry will come up and be put back; another is not needed.
-                expires = false;
-                // The joined session is wider now: look at all of them again.
-                index = 0;
+                self.extend(*into, first, last);
+                *into
             }
-            *self.starts.entry(joined.first_us).or_default() += 1;
-            if expires {
-                self.expiry.push(Reverse((joined.last_us.saturating_add(self.gap_us), Arc::clone(&key))));
-            }
-            if joined.parts.len() > MAX_FRAGMENTS {
-                crowded.push((Arc::clone(&key), joined.first_us));
-            }
-            sessions.push(joined);
+        };
+        apart.push(into);
+        self.chain(head, &apart);
+        Ok(into)
+    }
+
+    /// All sessions of the key of `head`, `head` first.
+    fn sessions_of(&self, head: Slot) -> Vec<Slot> {
+        let mut all = Vec::new();
+        let mut slot = head;
+        while slot != NONE {
+            all.push(slot);
+            slot = self.entries[index(slot)].other;
         }
-        self.merge_crowded(&crowded)?;
-        if (self.holes > MIN_HOLES && self.holes * 2 > self.rows()) || self.chunks.len() > MAX_CHUNKS {
-            self.rewrite()?;
+        all
+    }
+
+    /// Makes these the sessions of the key whose first one was `head`; none forgets the key.
+    fn chain(&mut self, head: Slot, sessions: &[Slot]) {
+        let hash = spread(self.entries[index(head)].hash);
+        match sessions.first() {
+            Some(first) => {
+                if let Some(place) = self.table.find_mut(hash, |slot| *slot == head) {
+                    *place = *first;
+                }
+            }
+            None => {
+                if let Ok(place) = self.table.find_entry(hash, |slot| *slot == head) {
+                    place.remove();
+                }
+            }
+        }
+        let others = sessions.iter().skip(1).copied().chain([NONE]);
+        for (slot, other) in sessions.iter().zip(others) {
+            self.entries[index(*slot)].other = other;
+        }
+    }
+
+    fn open(
+        &mut self,
+        hash: u32,
+        key: Option<&[u8]>,
+        first_us: i64,
+        last_us: i64,
+    ) -> Result<Slot, StreamError> {
+        let entry = Entry {
+            first_us,
+            last_us,
+            key: key.map(Box::from),
+            hash,
+            other: NONE,
+            next: NONE,
+            is_open: true,
+            is_changed: false,
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.entries[index(slot)] = entry;
+                slot
+            }
+            None => {
+                let slot = Slot::try_from(self.entries.len()).ok().filter(|slot| *slot != NONE);
+                let slot =
+                    slot.ok_or_else(|| StreamError::internal("more than four billion open sessions"))?;
+                if self.entries.len() == self.entries.capacity() {
+                    // By a quarter: doubling would double the memory of ten million open sessions.
+                    self.entries.reserve_exact((self.entries.len() / 4).max(1_024));
+                }
+                self.entries.push(entry);
+                self.accumulators.grow(self.entries.len());
+                slot
+            }
+        };
+        if let Some(wheel) = &mut self.wheel {
+            wheel.put(&mut self.entries, slot, last_us.saturating_add(self.gap_us));
+        }
+        *self.starts.entry(first_us.div_euclid(self.tick_us)).or_default() += 1;
+        self.open += 1;
+        self.note_change(slot);
+        Ok(slot)
+    }
+
+    fn extend(&mut self, slot: Slot, first_us: i64, last_us: i64) {
+        let entry = &mut self.entries[index(slot)];
+        // A later end is found out when the session's turn comes in the wheel.
+        entry.last_us = entry.last_us.max(last_us);
+        let (before, now) = (entry.first_us.div_euclid(self.tick_us), first_us.div_euclid(self.tick_us));
+        if first_us < entry.first_us {
+            if now != before {
+                self.leave_starts(slot);
+                *self.starts.entry(now).or_default() += 1;
+            }
+            self.entries[index(slot)].first_us = first_us;
+        }
+        self.note_change(slot);
+    }
+
+    fn note_change(&mut self, slot: Slot) {
+        let Some(changed) = &mut self.changed else { return };
+        let entry = &mut self.entries[index(slot)];
+        if !entry.is_changed {
+            entry.is_changed = true;
+            changed.push(slot);
+        }
+    }
+
+    fn leave_starts(&mut self, slot: Slot) {
+        let tick = self.entries[index(slot)].first_us.div_euclid(self.tick_us);
+        if let Some(count) = self.starts.get_mut(&tick) {
+            *count -= 1;
+            if *count == 0 {
+                self.starts.remove(&tick);
+            }
+        }
+    }
+
+    /// Carries out the joins that placing rows has found. Only now, since the rows' states had to go in first.
+    fn join(&mut self) -> Result<(), StreamError> {
+        for (into, from) in std::mem::take(&mut self.joins) {
+            self.accumulators.join(into, from)?;
+            // In a wheel it still has its turn, and is free then.
+            if self.wheel.is_none() {
+                self.release(from);
+            }
         }
         Ok(())
     }
 
-    fn rows(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.batch.num_rows()).sum()
-    }
-
-    /// Merges the fragments of sessions that have many.
-    fn merge_crowded(&mut self, crowded: &[(Arc<[u8]>, i64)]) -> Result<(), StreamError> {
-        let mut found: Vec<(Arc<[u8]>, i64)> = Vec::new();
-        let mut groups: Vec<Vec<At>> = Vec::new();
-        let mut spans = Vec::new();
-        for (key, first_us) in crowded {
-            // A later fragment of the same batch may have joined the session on; then it is listed again.
-            let session =
-                self.sessions.get_mut(key).and_then(|all| all.iter_mut().find(|s| s.first_us == *first_us));
-            if let Some(session) = session.filter(|session| session.parts.len() > MAX_FRAGMENTS) {
-                groups.push(std::mem::take(&mut session.parts));
-                spans.push((session.first_us, session.last_us));
-                found.push((Arc::clone(key), *first_us));
+    /// The sessions whose end `is_over`, no longer open; their slots are to be [freed](Self::free) once read.
+    fn expire(&mut self, limit_us: i64, is_over: impl Fn(i64) -> bool) -> Vec<Slot> {
+        let mut over = Vec::new();
+        let Some(mut wheel) = self.wheel.take() else { return over };
+        for slot in wheel.take(&mut self.entries, limit_us) {
+            let entry = &self.entries[index(slot)];
+            let end_us = entry.last_us.saturating_add(self.gap_us);
+            if !entry.is_open {
+                // Joined to another session long ago; nothing points here any more.
+                self.release(slot);
+            } else if is_over(end_us) {
+                over.push(slot);
+            } else {
+                wheel.put(&mut self.entries, slot, end_us);
             }
         }
-        if found.is_empty() {
-            return Ok(());
+        self.wheel = Some(wheel);
+        for slot in &over {
+            self.close_one(*slot);
         }
-        let (keys, mut accumulators) = self.gather(&groups)?;
-        let states = accumulators.take_states()?;
-        let batch = self.fragment_batch(&spans, keys, states)?;
-        let chunk = self.chunks.len();
-        self.chunks.push(Chunk { live: batch.num_rows(), batch });
-        for (row, (key, first_us)) in found.iter().enumerate() {
-            let session =
-                self.sessions.get_mut(key).and_then(|all| all.iter_mut().find(|s| s.first_us == *first_us));
-            if let Some(session) = session {
-                session.parts = vec![(chunk, row)];
-            }
-        }
-        for part in groups.into_iter().flatten() {
-            self.release(part);
-        }
-        Ok(())
+        over
     }
 
-    fn release(&mut self, (chunk, _): At) {
-        let chunk = &mut self.chunks[chunk];
-        chunk.live -= 1;
-        self.holes += 1;
-        if chunk.live == 0 {
-            self.holes -= chunk.batch.num_rows();
-            chunk.batch = RecordBatch::new_empty(chunk.batch.schema());
+    /// Takes a session out of table and counts.
+    fn close_one(&mut self, slot: Slot) {
+        self.leave_starts(slot);
+        self.open -= 1;
+        let entry = &mut self.entries[index(slot)];
+        entry.is_open = false;
+        let (hash, other) = (entry.hash, entry.other);
+        if other == NONE
+            && let Ok(place) = self.table.find_entry(spread(hash), |found| *found == slot)
+        {
+            place.remove();
+            return;
+        }
+        // One of several of its key.
+        let entries = &self.entries;
+        let key = entries[index(slot)].key.as_deref();
+        let head = self.table.find(spread(hash), |found| {
+            let entry = &entries[index(*found)];
+            entry.hash == hash && entry.key.as_deref() == key
+        });
+        if let Some(&head) = head {
+            let mut sessions = self.sessions_of(head);
+            sessions.retain(|session| *session != slot);
+            self.chain(head, &sessions);
         }
     }
 
-    fn fragment_batch(
-        &self,
-        spans: &[(i64, i64)],
-        keys: Vec<ArrayRef>,
-        states: Vec<ArrayRef>,
-    ) -> Result<RecordBatch, StreamError> {
+    /// Gives slots that were read back.
+    fn free(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.release(*slot);
+        }
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.accumulators.clear(slot);
+        self.entries[index(slot)].key = None;
+        self.free.push(slot);
+    }
+
+    fn spans(&self, slots: &[Slot]) -> Vec<(i64, i64)> {
+        let span = |slot: &Slot| {
+            let entry = &self.entries[index(*slot)];
+            (entry.first_us, entry.last_us)
+        };
+        slots.iter().map(span).collect()
+    }
+
+    fn key_columns(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError> {
+        self.codec.decode(slots.iter().map(|slot| self.entries[index(*slot)].key.as_deref()))
+    }
+
+    /// Slots as fragments.
+    fn fragments(&mut self, slots: &[Slot]) -> Result<RecordBatch, StreamError> {
+        let spans = self.spans(slots);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(spans.iter().map(|(first, _)| *first))),
             Arc::new(Int64Array::from_iter_values(spans.iter().map(|(_, last)| *last))),
         ];
-        columns.extend(keys);
-        columns.extend(states);
-        let options = RecordBatchOptions::new().with_row_count(Some(spans.len()));
+        columns.extend(self.key_columns(slots)?);
+        columns.extend(self.accumulators.states(slots)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(slots.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 
-    /// Merges the states of each group of parts; the keys are those of each group's first part.
-    fn gather(&self, groups: &[Vec<At>]) -> Result<(Vec<ArrayRef>, Accumulators), StreamError> {
-        let keys = self.aggregation.key_schema().fields().len();
-        let mut accumulators = self.aggregation.accumulators()?;
-        if groups.is_empty() {
-            let empty = RecordBatch::new_empty(Arc::clone(&self.schema));
-            return Ok((empty.columns()[TIME_COLUMNS..TIME_COLUMNS + keys].to_vec(), accumulators));
-        }
-        // Interleave takes the batches that are used; numbering only those keeps it cheap.
-        let mut used: BTreeMap<usize, usize> = BTreeMap::new();
-        for (chunk, _) in groups.iter().flatten() {
-            let next = used.len();
-            used.entry(*chunk).or_insert(next);
-        }
-        let mut batches = vec![None; used.len()];
-        for (chunk, index) in &used {
-            batches[*index] = Some(&self.chunks[*chunk].batch);
-        }
-        let batches: Vec<&RecordBatch> = batches.into_iter().flatten().collect();
-        let mut places = Vec::new();
-        let mut group_of_row = Vec::new();
-        let mut first_of_group = Vec::with_capacity(groups.len());
-        for (group, parts) in groups.iter().enumerate() {
-            first_of_group.push(u64::try_from(places.len()).unwrap_or(u64::MAX));
-            for (chunk, row) in parts {
-                places.push((used[chunk], *row));
-                group_of_row.push(group);
-            }
-        }
-        let rows = interleave_record_batch(&batches, &places)?;
-        accumulators.merge(&rows.columns()[TIME_COLUMNS + keys..], &group_of_row, groups.len())?;
-        let first_of_group = UInt64Array::from(first_of_group);
-        let keys = rows.columns()[TIME_COLUMNS..TIME_COLUMNS + keys]
-            .iter()
-            .map(|array| take(array, &first_of_group, None))
-            .collect::<Result<_, _>>()?;
-        Ok((keys, accumulators))
+    fn read(&mut self, slots: &[Slot]) -> Result<SessionRows, StreamError> {
+        Ok(SessionRows {
+            spans: self.spans(slots),
+            keys: self.key_columns(slots)?,
+            values: self.accumulators.evaluate(slots)?,
+        })
     }
 
-    /// Closes the sessions whose end `is_over`, and hands over their rows in order of end, start and key.
-    pub fn close(&mut self, is_over: impl Fn(i64) -> bool) -> Result<SessionRows, StreamError> {
-        let mut closing = Vec::new();
-        while let Some(Reverse((end_us, _))) = self.expiry.peek() {
-            if !is_over(*end_us) {
-                break;
-            }
-            let Some(Reverse((end_us, key))) = self.expiry.pop() else { break };
-            let Some(sessions) = self.sessions.get_mut(&key) else { continue };
-            let gap_us = self.gap_us;
-            let mut back = None;
-            let mut index = 0;
-            while index < sessions.len() {
-                let end = sessions[index].last_us.saturating_add(gap_us);
-                if is_over(end) {
-                    let session = sessions.swap_remove(index);
-                    closing.push((end, session.first_us, Arc::clone(&key), session));
-                } else {
-                    if end > end_us && back.is_none_or(|b| end < b) {
-                        back = Some(end);
+    /// In order of end, start and key.
+    fn sort(&self, slots: &mut [Slot]) {
+        slots.sort_unstable_by(|a, b| {
+            let (a, b) = (&self.entries[index(*a)], &self.entries[index(*b)]);
+            (a.last_us, a.first_us, &a.key).cmp(&(b.last_us, b.first_us, &b.key))
+        });
+    }
+
+    fn all_open(&self) -> Vec<Slot> {
+        let slots = (0..).zip(&self.entries).filter(|(_, entry)| entry.is_open);
+        slots.map(|(slot, _)| slot).collect()
+    }
+
+    /// Closes the sessions whose end `is_over`, none of which is above `limit_us`, and hands over their rows in
+    /// order of end, start and key.
+    pub fn close(
+        &mut self,
+        limit_us: i64,
+        is_over: impl Fn(i64) -> bool,
+    ) -> Result<SessionRows, StreamError> {
+        let mut slots = self.expire(limit_us, is_over);
+        self.sort(&mut slots);
+        let rows = self.read(&slots)?;
+        self.free(&slots);
+        Ok(rows)
+    }
+
+    /// Takes out, as fragments, the sessions that start at or before `limit_us`: those are all that can belong to
+    /// a session that ends there or earlier.
+    pub fn take_started(&mut self, limit_us: i64) -> Result<RecordBatch, StreamError> {
+        let mut slots = self.all_open();
+        slots.retain(|slot| self.entries[index(*slot)].first_us <= limit_us);
+        if slots.len() == self.open {
+            return self.take_all();
+        }
+        for slot in &slots {
+            self.close_one(*slot);
+        }
+        let batch = self.fragments(&slots)?;
+        self.free(&slots);
+        Ok(batch)
+    }
+
+    /// Takes everything out as fragments.
+    pub fn take_all(&mut self) -> Result<RecordBatch, StreamError> {
+        let slots = self.all_open();
+        let batch = self.fragments(&slots)?;
+        for slot in 0..Slot::try_from(self.entries.len()).unwrap_or(NONE) {
+            self.accumulators.clear(slot);
+        }
+        self.entries.clear();
+        self.free.clear();
+        self.table.clear();
+        self.starts.clear();
+        self.changed = None;
+        self.open = 0;
+        Ok(batch)
+    }
+
+    /// The open sessions as of now, all of them or those that changed since the last call, in order of end,
+    /// start and key.
+    pub fn provisional(&mut self, all: bool) -> Result<SessionRows, StreamError> {
+        let mut slots: Vec<Slot> = Vec::new();
+        match self.changed.replace(Vec::new()) {
+            Some(changed) => {
+                for slot in changed {
+                    // A slot may stand here twice, if it was closed and opened again meanwhile.
+                    let entry = &mut self.entries[index(slot)];
+                    if std::mem::take(&mut entry.is_changed) && entry.is_open && !all {
+                        slots.push(slot);
                     }
-                    index += 1;
+                }
+                if all {
+                    slots = self.all_open();
                 }
             }
-            if sessions.is_empty() {
-                self.sessions.remove(&key);
-            } else if let Some(end) = back {
-                self.expiry.push(Reverse((end, key)));
-            }
+            None => slots = self.all_open(),
         }
-        closing.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
-        for (_, first_us, ..) in &closing {
-            forget_start(&mut self.starts, *first_us);
-        }
-        let sessions: Vec<Session> = closing.into_iter().map(|(.., session)| session).collect();
-        let rows = self.read(sessions.iter())?;
-        for part in sessions.iter().flat_map(|session| &session.parts) {
-            self.release(*part);
-        }
-        Ok(rows)
-    }
-
-    fn read<'a>(&self, sessions: impl Iterator<Item = &'a Session>) -> Result<SessionRows, StreamError> {
-        let (mut spans, mut groups) = (Vec::new(), Vec::new());
-        for session in sessions {
-            spans.push((session.first_us, session.last_us));
-            groups.push(session.parts.clone());
-        }
-        let (keys, mut accumulators) = self.gather(&groups)?;
-        let values = accumulators.evaluate()?;
-        Ok(SessionRows { spans, keys, values })
-    }
-
-    /// The open sessions as of now: all of them, or those that changed since the last call.
-    pub fn provisional(&mut self, all: bool) -> Result<SessionRows, StreamError> {
-        let mut wanted: Vec<(&Arc<[u8]>, &Session)> = self
-            .sessions
-            .iter()
-            .flat_map(|(key, sessions)| sessions.iter().map(move |session| (key, session)))
-            .filter(|(_, session)| all || session.changed)
-            .collect();
-        wanted.sort_by(|a, b| (a.1.last_us, a.1.first_us, a.0).cmp(&(b.1.last_us, b.1.first_us, b.0)));
-        let rows = self.read(wanted.into_iter().map(|(_, session)| session))?;
-        for session in self.sessions.values_mut().flatten() {
-            session.changed = false;
-        }
-        Ok(rows)
-    }
-
-    /// Rewrites the state batches into one without holes.
-    fn rewrite(&mut self) -> Result<(), StreamError> {
-        let batch = self.live_batch()?;
-        self.chunks = vec![Chunk { live: batch.num_rows(), batch }];
-        self.holes = 0;
-        Ok(())
-    }
-
-    /// All live state rows in one batch; the sessions' parts point into it afterwards.
-    fn live_batch(&mut self) -> Result<RecordBatch, StreamError> {
-        let mut starts = Vec::with_capacity(self.chunks.len());
-        let mut total = 0;
-        for chunk in &self.chunks {
-            starts.push(total);
-            total += chunk.batch.num_rows();
-        }
-        let all = concat_batches(&self.schema, self.chunks.iter().map(|chunk| &chunk.batch))?;
-        let mut live: Vec<u64> = Vec::new();
-        for session in self.sessions.values_mut().flatten() {
-            for (chunk, row) in &mut session.parts {
-                live.push(u64::try_from(starts[*chunk] + *row).unwrap_or(u64::MAX));
-                (*chunk, *row) = (0, live.len() - 1);
-            }
-        }
-        Ok(take_record_batch(&all, &UInt64Array::from(live))?)
+        self.sort(&mut slots);
+        self.read(&slots)
     }
 
     /// The state as one batch of fragments, which [`merge`](Self::merge) takes back.
     pub fn snapshot(&mut self) -> Result<RecordBatch, StreamError> {
-        self.rewrite()?;
-        Ok(self.chunks[0].batch.clone())
-    }
-}
-
-fn forget_start(starts: &mut BTreeMap<i64, usize>, first_us: i64) {
-    if let Some(count) = starts.get_mut(&first_us) {
-        *count -= 1;
-        if *count == 0 {
-            starts.remove(&first_us);
-        }
+        let slots = self.all_open();
+        self.fragments(&slots)
     }
 }
 

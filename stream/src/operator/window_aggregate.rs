@@ -33,7 +33,7 @@ use super::{
     Marks, Operator, Output, Partial, Rows, Snapshot,
     aggregate::Aggregation,
     hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
-    session::{Fragments, SessionRows, Sessions},
+    session::{SessionRows, Sessions},
 };
 use crate::{error::StreamError, time::Watermark, window::WindowSpec};
 
@@ -100,7 +100,7 @@ pub struct WindowAggregateSpec {
 
 enum Stage {
     Panes(PanePartials),
-    Fragments(Box<Fragments>),
+    Sessions(Box<Sessions>),
 }
 
 /// The first phase: rows to partial aggregates.
@@ -117,7 +117,7 @@ impl WindowPartial {
                 Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us))
             }
             WindowSpec::Session { gap_us } => {
-                Stage::Fragments(Box::new(Fragments::new(spec.aggregation.clone(), gap_us)?))
+                Stage::Sessions(Box::new(Sessions::partial(spec.aggregation.clone(), gap_us)?))
             }
         };
         Ok(WindowPartial { spec, stage })
@@ -152,15 +152,40 @@ impl WindowPartial {
     fn add(&mut self, batch: &RecordBatch, times: &TimestampMicrosecondArray) -> Result<(), StreamError> {
         match &mut self.stage {
             Stage::Panes(panes) => panes.update(batch, times),
-            Stage::Fragments(fragments) => fragments.update(batch, times),
+            Stage::Sessions(sessions) => sessions.update(batch, times),
         }
     }
 
-    /// Takes the partial aggregates out.
-    pub fn take(&mut self) -> Result<Vec<Partial>, StreamError> {
+    /// Takes partial aggregates out: everything, or what no row on time can come to any more once the watermark
+    /// stands at `closed_at`. At least what belongs to windows that close there is taken.
+    pub fn take(&mut self, closed_at: Option<Watermark>) -> Result<Vec<Partial>, StreamError> {
+        let limit_us = match closed_at {
+            None => None,
+            Some(watermark) => match closing_limit(watermark, self.spec.lateness_us) {
+                None => return Ok(Vec::new()),
+                limit_us => limit_us,
+            },
+        };
         match &mut self.stage {
-            Stage::Panes(panes) => panes.take(),
-            Stage::Fragments(fragments) => fragments.take(),
+            Stage::Panes(panes) => panes.take(limit_us),
+            Stage::Sessions(sessions) => {
+                let states = match limit_us {
+                    None => sessions.take_all()?,
+                    Some(limit_us) => sessions.take_started(limit_us)?,
+                };
+                if states.num_rows() == 0 {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![Partial { pane_us: 0, states, rows: 0 }])
+            }
+        }
+    }
+
+    /// The earliest start of a session that is held here.
+    pub fn earliest_start(&self) -> Option<i64> {
+        match &self.stage {
+            Stage::Panes(_) => None,
+            Stage::Sessions(sessions) => sessions.earliest_start(),
         }
     }
 }
@@ -181,6 +206,8 @@ pub struct WindowAggregate {
     state: State,
     watermark: Watermark,
     late_rows: u64,
+    /// The earliest start of a session that compute threads still hold.
+    held_us: Option<i64>,
     /// The provisional rows last written for a window, by its end, where windows are counted anew each time.
     written: BTreeMap<i64, RecordBatch>,
 }
@@ -204,6 +231,7 @@ impl WindowAggregate {
             state,
             watermark: Watermark::START,
             late_rows: 0,
+            held_us: None,
             written: BTreeMap::new(),
         })
     }
@@ -215,14 +243,14 @@ impl WindowAggregate {
                 Ok(if taken { 0 } else { partial.rows })
             }
             State::Sessions(sessions) => {
-                sessions.merge(partial.states)?;
+                sessions.merge(&partial.states)?;
                 Ok(0)
             }
         }
     }
 
     fn merge_direct(&mut self) -> Result<(), StreamError> {
-        for partial in self.direct.take()? {
+        for partial in self.direct.take(None)? {
             self.late_rows += self.merge(partial)?;
         }
         Ok(())
@@ -298,7 +326,7 @@ impl WindowAggregate {
     /// The partial aggregates of the overlay, by pane.
     fn take_overlay(&mut self) -> Result<BTreeMap<i64, Vec<RecordBatch>>, StreamError> {
         let mut by_pane: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
-        for partial in self.overlay.take()? {
+        for partial in self.overlay.take(None)? {
             by_pane.entry(partial.pane_us).or_default().push(partial.states);
         }
         Ok(by_pane)
@@ -329,6 +357,10 @@ impl Operator for WindowAggregate {
         self.merge(partial)
     }
 
+    fn held(&mut self, earliest_us: Option<i64>) {
+        self.held_us = earliest_us;
+    }
+
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
         self.watermark.advance(self.spec.time_kind.watermark(marks));
         let (watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
@@ -344,8 +376,9 @@ impl Operator for WindowAggregate {
                 None
             }
             State::Sessions(sessions) => {
-                let closed = sessions.close(|end_us| window.is_closed(end_us, watermark, lateness_us))?;
-                let earliest = sessions.earliest_start();
+                let closed =
+                    sessions.close(limit_us, |end_us| window.is_closed(end_us, watermark, lateness_us))?;
+                let earliest = sessions.earliest_start().into_iter().chain(self.held_us).min();
                 let batch = self.session_batch(closed)?;
                 output.push(batch, true);
                 earliest
@@ -406,7 +439,7 @@ impl Operator for WindowAggregate {
     fn restore(&mut self, snapshot: Snapshot) -> Result<(), StreamError> {
         for batch in snapshot.batches.into_iter().filter(|batch| batch.num_rows() > 0) {
             match &mut self.state {
-                State::Sessions(sessions) => sessions.merge(batch)?,
+                State::Sessions(sessions) => sessions.merge(&batch)?,
                 State::Panes(panes) => {
                     let (pane_us, states) = without_pane(&batch)?;
                     panes.merge(pane_us, states)?;

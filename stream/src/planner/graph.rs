@@ -21,9 +21,12 @@ use datafusion::{
 use super::{
     Connectors, JobPlan, LocalPlan, NodePlan, OperatorPlan, Settings, SinkPlan, SourcePlan, Target, Terminal,
     catalog::Catalog,
+    derive::derive,
+    limit::limit,
     nodes::{RankNode, WindowAggregateNode},
 };
 use crate::{
+    decode::plan::DecodePlan,
     error::StreamError,
     operator::{aggregate::Aggregation, rank::RankSpec, step::Step, window_aggregate::WindowAggregateSpec},
     source::SourceOptions,
@@ -269,14 +272,17 @@ impl GraphBuilder {
                 node: local.node,
             });
         }
-        Ok(JobPlan {
+        let mut plan = JobPlan {
             sources,
             locals,
             nodes: self.nodes,
             sinks: self.sinks,
             settings,
             fingerprint: String::new(),
-        })
+        };
+        derive(&mut plan)?;
+        limit(&mut plan.nodes);
+        Ok(plan)
     }
 }
 
@@ -351,7 +357,7 @@ fn source(
     Ok(SourcePlan {
         table: table.clone(),
         options,
-        decoded,
+        decode: DecodePlan::all(decoded),
         generated,
         schema,
         time_column,
@@ -409,7 +415,7 @@ impl Build<'_> {
             lateness_us: node.lateness_us,
             time: self.expr(&node.time, input)?,
             time_kind: node.time_kind,
-            aggregation: Aggregation::new(keys, aggregates)?,
+            aggregation: Aggregation::new(keys, aggregates, input.as_arrow())?,
             group_columns: node.group_columns.clone(),
             schema: Arc::clone(node.schema.inner()),
             emit_all,
@@ -429,6 +435,7 @@ impl Build<'_> {
             order_by,
             schema: Arc::clone(node.schema.inner()),
             input_schema: Arc::clone(input.inner()),
+            limit: None,
         })
     }
 

@@ -24,7 +24,7 @@ use arrow::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{graph::NodeMarks, intake::Partition};
+use super::{graph::NodeMarks, partition::Partition};
 use crate::{
     error::StreamError,
     ledger::Ledger,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Version of the format; raised whenever an older program could misread a newer checkpoint.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
 

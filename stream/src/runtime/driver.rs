@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::StreamError,
-    ledger::{BatchCounts, Ledger},
+    ledger::{Ledger, SourceLedger},
     sink::SinkRows,
     source::Source,
     time::{Epoch, Offset, PartitionId, Progress, Watermark},
@@ -42,7 +42,7 @@ pub(super) struct WorkerState {
     held: Vec<ToMerge>,
     partitions: Vec<PartitionState>,
     /// What it had counted at its last barrier, by source.
-    counts: Vec<(usize, BatchCounts)>,
+    counts: Vec<(usize, SourceLedger)>,
     ended: bool,
 }
 
@@ -197,7 +197,9 @@ impl Driver {
                 }
             }
             ToMerge::Rows { node, batch, .. } => self.graph.rows(node, batch)?,
-            ToMerge::Progress { worker, source, progress } => self.graph.progress(source, worker, progress),
+            ToMerge::Progress { worker, source, progress, held } => {
+                self.graph.progress(source, worker, progress, held);
+            }
             ToMerge::SetAside { mut letters, .. } => self.letters.append(&mut letters),
             ToMerge::Barrier { worker, epoch, partitions, counts } => {
                 let state = &mut self.workers[worker];
@@ -335,7 +337,7 @@ impl Driver {
     fn ledger_at_cut(&self) -> Ledger {
         let mut ledger = self.status.ledger();
         for (index, name) in self.source_tables.iter().enumerate() {
-            let mut source = self.restored.sources.get(name).cloned().unwrap_or_default();
+            let mut source = self.restored.sources.get(name).copied().unwrap_or_default();
             for (_, counts) in self.workers.iter().flat_map(|w| &w.counts).filter(|(of, _)| *of == index) {
                 source.add(counts);
             }
@@ -371,7 +373,7 @@ impl Driver {
     async fn finish(&mut self) -> Result<(), StreamError> {
         for worker in 0..self.workers.len() {
             for source in 0..self.sources.len() {
-                self.graph.progress(source, worker, Progress::Active(Watermark::END));
+                self.graph.progress(source, worker, Progress::Active(Watermark::END), Vec::new());
             }
         }
         self.advance().await?;

@@ -22,14 +22,15 @@ use super::{
     dead_letters,
     driver::{Driver, WorkerState},
     graph::Graph,
-    intake::{IntakePlan, Partition},
+    intake::IntakePlan,
+    partition::{Partition, SharedPartition},
     sink_task,
-    worker::{Control, Worker, WorkerSource},
+    worker::{Control, Worker, WorkerPartition, WorkerSource},
 };
 use crate::{
     decode::json::JsonDecoder,
     error::StreamError,
-    ledger::{BatchCounts, Ledger, SinkCounters, SourceCounters},
+    ledger::{Ledger, SinkCounters, SourceCounters, SourceLedger},
     planner::{Connectors, JobPlan, Terminal},
     sink::Sink,
     source::{RawBatch, Source, StartAt},
@@ -39,6 +40,12 @@ use crate::{
 
 /// Messages between compute threads and merge task that may wait.
 const MERGE_QUEUE: usize = 256;
+/// Compute threads hand on what they hold five times per emission, within these bounds: a value is then late by
+/// little more than the emission's own interval.
+const SHORTEST_FLUSH: Duration = Duration::from_millis(5);
+const LONGEST_FLUSH: Duration = Duration::from_millis(50);
+/// Where nobody takes provisional rows, seldom: what is merged then is merged once.
+const FINAL_FLUSH: Duration = Duration::from_millis(200);
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
 
@@ -196,26 +203,23 @@ impl Job {
         });
         let job_control = Arc::clone(&control);
         let (merge_sender, merge_inbox) = mpsc::channel(MERGE_QUEUE);
-        let partitions: usize = opened.iter().map(|source| source.partitions().len()).max().unwrap_or(1);
+        let inputs = inputs(&plan, opened.clone(), &checkpoint, store.is_some())?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers =
-            plan.settings.parallelism.or(options.parallelism).unwrap_or(cores).clamp(1, partitions.max(1));
+        let most = inputs.iter().map(Input::most_workers).max().unwrap_or(1).max(1);
+        let workers = plan.settings.parallelism.or(options.parallelism).unwrap_or(cores).clamp(1, most);
         let mut graph = Graph::new(&plan, workers)?;
         let mut all = Vec::new();
         for worker in 0..workers {
-            let sources = worker_sources(
-                &plan,
-                &opened,
-                &source_counters,
-                &checkpoint,
-                &options.clock,
-                worker,
-                workers,
-            )?;
+            let sources =
+                worker_sources(&plan, &inputs, &source_counters, &options.clock, (worker, workers))?;
             for source in &sources {
                 graph.expect(source.source, worker);
             }
-            let flush_interval = (plan.settings.emit_interval / 2).min(Duration::from_millis(100));
+            let flush_interval = if graph.emits() {
+                (plan.settings.emit_interval / 5).clamp(SHORTEST_FLUSH, LONGEST_FLUSH)
+            } else {
+                FINAL_FLUSH
+            };
             all.push(Worker::new(
                 worker,
                 sources,
@@ -223,6 +227,7 @@ impl Job {
                 merge_sender.clone(),
                 Arc::clone(&control),
                 flush_interval,
+                graph.emits(),
                 epoch,
             )?);
         }
@@ -335,7 +340,7 @@ fn restore_ledger(
 ) {
     for (name, counters) in sources {
         if let Some(ledger) = ledger.sources.get(name) {
-            counters.restore(ledger);
+            counters.add(ledger);
         }
     }
     let mut restored = std::collections::BTreeSet::new();
@@ -347,34 +352,74 @@ fn restore_ledger(
     }
 }
 
-/// The sources as one worker reads them: every `workers`-th partition.
-fn worker_sources(
+/// A source with its partitions as they are when the job starts.
+struct Input {
+    source: Arc<dyn Source>,
+    partitions: Vec<(Arc<SharedPartition>, StartAt)>,
+    /// Every worker reads every partition.
+    is_shared: bool,
+}
+
+impl Input {
+    /// More workers than this would have nothing to read.
+    fn most_workers(&self) -> usize {
+        if self.is_shared && !self.partitions.is_empty() { usize::MAX } else { self.partitions.len() }
+    }
+
+    /// What one worker reads: everything, or every `workers`-th partition.
+    fn of(
+        &self,
+        (worker, workers): (usize, usize),
+    ) -> impl Iterator<Item = &(Arc<SharedPartition>, StartAt)> {
+        let (skip, step) = if self.is_shared { (0, 1) } else { (worker, workers) };
+        self.partitions.iter().skip(skip).step_by(step)
+    }
+}
+
+/// The sources' partitions, each where the checkpoint left it. With checkpoints a partition has one reader:
+/// its position is then a single one.
+fn inputs(
     plan: &JobPlan,
-    opened: &[Arc<dyn Source>],
-    counters: &[(String, Arc<SourceCounters>)],
+    opened: Vec<Arc<dyn Source>>,
     checkpoint: &Checkpoint,
-    clock: &Clock,
-    worker: usize,
-    workers: usize,
-) -> Result<Vec<WorkerSource>, StreamError> {
-    let mut sources = Vec::new();
+    has_checkpoints: bool,
+) -> Result<Vec<Input>, StreamError> {
+    let mut inputs = Vec::new();
     for (index, (source, open)) in plan.sources.iter().zip(opened).enumerate() {
-        let ids: Vec<PartitionId> = open.partitions().into_iter().skip(worker).step_by(workers).collect();
-        if ids.is_empty() {
-            continue;
-        }
         let delay_us = source.table.watermark.as_ref().map_or(0, |watermark| watermark.delay_us);
-        let (mut partitions, mut starts) = (Vec::new(), Vec::new());
-        for id in ids {
+        let mut partitions = Vec::new();
+        for id in open.partitions() {
             let mut partition = Partition::new(id.clone(), source);
             let state = checkpoint.partitions.iter().find(|state| state.source == index && state.id == id);
             if let Some(state) = state {
                 state.restore(&mut partition, delay_us)?;
             }
             let start = state.and_then(|state| state.position).map_or(StartAt::Configured, StartAt::Position);
-            starts.push((id, start));
-            partitions.push(partition);
+            partitions.push((Arc::new(SharedPartition::new(partition)), start));
         }
+        let is_shared = open.is_shareable() && !has_checkpoints;
+        inputs.push(Input { source: open, partitions, is_shared });
+    }
+    Ok(inputs)
+}
+
+/// The sources as one worker of so many reads them.
+fn worker_sources(
+    plan: &JobPlan,
+    inputs: &[Input],
+    counters: &[(String, Arc<SourceCounters>)],
+    clock: &Clock,
+    worker: (usize, usize),
+) -> Result<Vec<WorkerSource>, StreamError> {
+    let mut sources = Vec::new();
+    for (index, (source, input)) in plan.sources.iter().zip(inputs).enumerate() {
+        let starts: Vec<(PartitionId, StartAt)> =
+            input.of(worker).map(|(partition, start)| (partition.id().clone(), *start)).collect();
+        if starts.is_empty() {
+            continue;
+        }
+        let partitions: Vec<WorkerPartition> =
+            input.of(worker).map(|(partition, _)| WorkerPartition::new(Arc::clone(partition))).collect();
         let windows =
             plan.locals.iter().filter(|local| local.source == index).filter_map(|local| {
                 match &local.terminal {
@@ -390,12 +435,12 @@ fn worker_sources(
                 windows: windows.collect(),
                 clock: Arc::clone(clock),
             },
-            reader: open.reader(&starts)?,
-            decoder: Box::new(JsonDecoder::new(&source.table.name, Arc::clone(&source.decoded))?),
+            reader: input.source.reader(&starts)?,
+            decoder: Box::new(JsonDecoder::new(&source.table.name, source.decode.clone())?),
             batches: partitions.iter().map(|_| RawBatch::default()).collect(),
             partitions,
             counters: Arc::clone(&counters[index].1),
-            counts: BatchCounts::default(),
+            counts: SourceLedger::default(),
             ended: false,
             lost: 0,
         });

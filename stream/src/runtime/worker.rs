@@ -1,8 +1,11 @@
 //! A compute thread: the source partitions that belong to it, from bytes to partial aggregates.
 //!
-//! It shares nothing with other threads on the way. What it makes is flushed to the merge stage in this order,
-//! so that a promise never overtakes the rows that it is about: partial aggregates and rows, then progress,
-//! then a barrier. When it flushes is a matter of delay and memory only; no result depends on it.
+//! It shares nothing with other threads on the way, save a short turn at a partition that several read. What it
+//! makes is flushed to the merge stage in this order, so that a promise never overtakes the rows that it is
+//! about: partial aggregates and rows, then progress, then a barrier. What is flushed depends on who waits for
+//! it: everything for a barrier and for sinks that take provisional rows; otherwise only what windows need that
+//! may close now, so that a group is merged once and not at every flush. When it is flushed is a matter of delay and
+//! memory; no result depends on it.
 
 use std::{
     sync::{
@@ -18,12 +21,13 @@ use tokio::sync::mpsc;
 use super::{
     checkpoint::PartitionState,
     dead_letters::DeadLetter,
-    intake::{Accepted, IntakePlan, Partition},
+    intake::{Accepted, Intake, IntakePlan, Records},
+    partition::SharedPartition,
 };
 use crate::{
     decode::Decoder,
     error::StreamError,
-    ledger::{BatchCounts, SourceCounters},
+    ledger::{SourceCounters, SourceLedger},
     operator::{
         Partial,
         step::{Step, apply_all},
@@ -70,6 +74,8 @@ pub enum ToMerge {
         source: usize,
         /// Its progress.
         progress: Progress,
+        /// By node, the earliest start of a session that the worker still holds.
+        held: Vec<(usize, Option<i64>)>,
     },
     /// Everything before it belongs to the epoch.
     Barrier {
@@ -80,7 +86,7 @@ pub enum ToMerge {
         /// Positions and times of its partitions.
         partitions: Vec<PartitionState>,
         /// What it has counted since it started, by source.
-        counts: Vec<(usize, BatchCounts)>,
+        counts: Vec<(usize, SourceLedger)>,
     },
     /// Records to set aside. They come this way, not beside it, so that a barrier parts them too: those read
     /// after it are read again if its checkpoint is restored.
@@ -97,7 +103,7 @@ pub enum ToMerge {
         /// Positions and times of its partitions.
         partitions: Vec<PartitionState>,
         /// What it has counted since it started, by source.
-        counts: Vec<(usize, BatchCounts)>,
+        counts: Vec<(usize, SourceLedger)>,
     },
     /// The worker cannot go on.
     Failed {
@@ -132,17 +138,40 @@ pub struct WorkerSource {
     /// Decodes their records.
     pub decoder: Box<dyn Decoder>,
     /// The partitions, in the reader's order.
-    pub partitions: Vec<Partition>,
+    pub partitions: Vec<WorkerPartition>,
     /// Shared with the other workers.
     pub counters: Arc<SourceCounters>,
     /// What this worker has counted since it started.
-    pub counts: BatchCounts,
+    pub counts: SourceLedger,
     /// Filled at each poll, in the partitions' order.
     pub batches: Vec<RawBatch>,
     /// Read to the end.
     pub ended: bool,
     /// Records lost, as reported last.
     pub lost: u64,
+}
+
+/// A partition as one worker sees it.
+pub struct WorkerPartition {
+    shared: Arc<SharedPartition>,
+    /// After what this worker has read of it.
+    progress: Progress,
+}
+
+impl WorkerPartition {
+    /// Nothing read yet.
+    pub fn new(shared: Arc<SharedPartition>) -> Self {
+        WorkerPartition { shared, progress: Progress::Active(Watermark::START) }
+    }
+}
+
+/// What is sent to the merge stage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    /// Everything.
+    All,
+    /// What windows need that may close now.
+    Closed,
 }
 
 struct Chain {
@@ -161,9 +190,16 @@ pub struct Worker {
     merge: mpsc::Sender<ToMerge>,
     control: Arc<Control>,
     flush_interval: Duration,
-    sent: Vec<Option<Progress>>,
+    /// What is flushed at that interval.
+    flush: Flush,
+    sent: Vec<Option<Sent>>,
     epoch: Epoch,
+    /// Came to its end as it should.
+    done: bool,
 }
+
+/// Progress, and by node the earliest start of a session still held.
+type Sent = (Progress, Vec<(usize, Option<i64>)>);
 
 /// Why a worker stops early.
 enum Halt {
@@ -179,7 +215,8 @@ impl From<StreamError> for Halt {
 }
 
 impl Worker {
-    /// A worker over these sources; it runs the local chains of each.
+    /// A worker over these sources; it runs the local chains of each. With `emits`, provisional rows are wanted.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
     pub fn new(
         id: usize,
         sources: Vec<WorkerSource>,
@@ -187,6 +224,7 @@ impl Worker {
         merge: mpsc::Sender<ToMerge>,
         control: Arc<Control>,
         flush_interval: Duration,
+        emits: bool,
         epoch: Epoch,
     ) -> Result<Self, StreamError> {
         let mut chains = Vec::new();
@@ -205,13 +243,15 @@ impl Worker {
             });
         }
         let sent = vec![None; sources.len()];
-        Ok(Worker { id, sources, chains, merge, control, flush_interval, sent, epoch })
+        let flush = if emits { Flush::All } else { Flush::Closed };
+        Ok(Worker { id, sources, chains, merge, control, flush_interval, flush, sent, epoch, done: false })
     }
 
     /// Works until its sources end, the job stops, or something fails; says so to the merge task.
     pub fn run(mut self) {
         match self.work() {
-            Ok(()) | Err(Halt::Gone) => {}
+            Ok(()) => self.done = true,
+            Err(Halt::Gone) => {}
             Err(Halt::Failed(error)) => {
                 // If the merge task is gone too, the job ends for its own reason.
                 let _gone = self.merge.blocking_send(ToMerge::Failed { error });
@@ -225,7 +265,7 @@ impl Worker {
         let mut draining = false;
         loop {
             if self.control.abort.load(Ordering::Relaxed) {
-                return Ok(());
+                return Err(Halt::Gone);
             }
             if !draining && self.control.drain.load(Ordering::Acquire) {
                 draining = true;
@@ -235,7 +275,7 @@ impl Worker {
             }
             let due = Epoch::new(self.control.epoch.load(Ordering::Acquire));
             if due > self.epoch {
-                self.flush()?;
+                self.flush(Flush::All)?;
                 self.epoch = due;
                 let (partitions, counts) = (self.partition_states()?, self.counts());
                 self.send(ToMerge::Barrier { worker: self.id, epoch: due, partitions, counts })?;
@@ -247,12 +287,12 @@ impl Worker {
             let read = self.read(if waited { WAIT } else { Duration::ZERO })?;
             waited = !read;
             if self.sources.iter().all(|source| source.ended) {
-                self.flush()?;
+                self.flush(Flush::All)?;
                 let (partitions, counts) = (self.partition_states()?, self.counts());
                 return self.send(ToMerge::End { worker: self.id, partitions, counts });
             }
             if flushed.elapsed() >= self.flush_interval {
-                self.flush()?;
+                self.flush(self.flush)?;
                 flushed = Instant::now();
             }
         }
@@ -278,14 +318,20 @@ impl Worker {
             }
             for (index, (partition, raw)) in source.partitions.iter_mut().zip(&mut source.batches).enumerate()
             {
-                if !raw.is_empty() {
+                if !raw.is_empty() || raw.turn().is_some() {
                     any = true;
-                    let intake =
-                        partition.take_in(&source.plan, source.decoder.as_mut(), raw, now, job_watermark)?;
-                    raw.clear();
-                    if let Some(max) = partition.max_time_us() {
-                        source.counters.saw_event_time(max);
+                    let mut intake = Intake::default();
+                    let records = Records { plan: &source.plan, partition: partition.shared.id(), raw };
+                    let decoded = records.decode(source.decoder.as_mut(), &mut intake)?;
+                    {
+                        let mut held = partition.shared.hold(raw.turn()).ok_or(Halt::Gone)?;
+                        held.take_in(&records, decoded, now, job_watermark, &mut intake)?;
+                        partition.progress = held.progress();
+                        if let Some(max) = held.max_time_us() {
+                            source.counters.saw_event_time(max);
+                        }
                     }
+                    raw.clear();
                     for accepted in &intake.rows {
                         for chain in self.chains.iter_mut().filter(|chain| chain.source == source.source) {
                             chain.take(accepted)?;
@@ -298,47 +344,69 @@ impl Worker {
                     source.counters.add(&intake.counts);
                     source.counts.add(&intake.counts);
                 } else {
-                    partition.check_idle(now, source.plan.source.options.idle_timeout);
+                    let mut held = partition.shared.hold(None).ok_or(Halt::Gone)?;
+                    held.check_idle(now, source.plan.source.options.idle_timeout);
+                    partition.progress = held.progress();
                 }
                 if source.reader.has_ended(index) {
-                    partition.end();
+                    partition.progress = Progress::Active(Watermark::END);
                 }
             }
             if polled == Polled::End {
                 source.ended = true;
-                source.partitions.iter_mut().for_each(Partition::end);
+                for partition in &mut source.partitions {
+                    partition.progress = Progress::Active(Watermark::END);
+                }
             }
         }
         Ok(any)
     }
 
     /// Sends what the chains hold, then how far the sources have come.
-    fn flush(&mut self) -> Result<(), Halt> {
-        for index in 0..self.chains.len() {
-            let chain = &mut self.chains[index];
-            let (node, source) = (chain.node, chain.source);
-            let partials = match &mut chain.window {
-                Some(window) => window.take()?,
-                None => Vec::new(),
-            };
-            let rows = std::mem::take(&mut chain.rows);
-            for partial in partials {
-                self.send(ToMerge::Partial { worker: self.id, node, source, partial })?;
-            }
-            for batch in rows {
-                self.send(ToMerge::Rows { worker: self.id, node, batch })?;
-            }
-        }
+    fn flush(&mut self, what: Flush) -> Result<(), Halt> {
         for index in 0..self.sources.len() {
-            let source = &self.sources[index];
-            let Some(watermark) = combine(source.partitions.iter().map(Partition::progress)) else {
-                continue;
+            let source = self.sources[index].source;
+            let partitions = &self.sources[index].partitions;
+            let progress = combine(partitions.iter().map(|partition| partition.progress)).map(|watermark| {
+                let idle = partitions.iter().all(|p| matches!(p.progress, Progress::Idle(_)));
+                if idle { Progress::Idle(watermark) } else { Progress::Active(watermark) }
+            });
+            let closed_at = match (what, progress) {
+                (Flush::All, _) => None,
+                (Flush::Closed, None) => continue,
+                // Nobody waits for an idle worker: what it holds must not be missed.
+                (Flush::Closed, Some(Progress::Idle(_))) => None,
+                (Flush::Closed, Some(progress)) => Some(progress.watermark()),
             };
-            let idle = source.partitions.iter().all(|p| matches!(p.progress(), Progress::Idle(_)));
-            let progress = if idle { Progress::Idle(watermark) } else { Progress::Active(watermark) };
-            if self.sent[index] != Some(progress) {
-                self.sent[index] = Some(progress);
-                self.send(ToMerge::Progress { worker: self.id, source: source.source, progress })?;
+            let mut held = Vec::new();
+            for chain in 0..self.chains.len() {
+                let chain = &mut self.chains[chain];
+                if chain.source != source {
+                    continue;
+                }
+                let node = chain.node;
+                let partials = match &mut chain.window {
+                    Some(window) => {
+                        let partials = window.take(closed_at)?;
+                        held.push((node, window.earliest_start()));
+                        partials
+                    }
+                    None => Vec::new(),
+                };
+                let rows = std::mem::take(&mut chain.rows);
+                for partial in partials {
+                    self.send(ToMerge::Partial { worker: self.id, node, source, partial })?;
+                }
+                for batch in rows {
+                    self.send(ToMerge::Rows { worker: self.id, node, batch })?;
+                }
+            }
+            let Some(progress) = progress else { continue };
+            let sent = (progress, held);
+            if self.sent[index].as_ref() != Some(&sent) {
+                self.sent[index] = Some(sent.clone());
+                let (progress, held) = sent;
+                self.send(ToMerge::Progress { worker: self.id, source, progress, held })?;
             }
         }
         Ok(())
@@ -346,20 +414,35 @@ impl Worker {
 
     fn partition_states(&mut self) -> Result<Vec<PartitionState>, StreamError> {
         let mut states = Vec::new();
-        for source in &mut self.sources {
-            for partition in &mut source.partitions {
-                states.push(PartitionState::of(source.source, partition)?);
+        for source in &self.sources {
+            for partition in &source.partitions {
+                // A partition that another thread gave up has no state worth keeping; that thread's error ends the job.
+                if let Some(mut held) = partition.shared.hold(None) {
+                    states.push(PartitionState::of(source.source, &mut held)?);
+                }
             }
         }
         Ok(states)
     }
 
-    fn counts(&self) -> Vec<(usize, BatchCounts)> {
+    fn counts(&self) -> Vec<(usize, SourceLedger)> {
         self.sources.iter().map(|source| (source.source, source.counts)).collect()
     }
 
     fn send(&self, message: ToMerge) -> Result<(), Halt> {
         self.merge.blocking_send(message).map_err(|_| Halt::Gone)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        // Also after a panic: a run that was taken and not taken in would be waited for in vain.
+        for partition in self.sources.iter().flat_map(|source| &source.partitions) {
+            partition.shared.abandon();
+        }
     }
 }
 

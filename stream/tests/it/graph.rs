@@ -47,7 +47,7 @@ impl Driven {
     /// Takes the rows of a text table.
     pub(crate) fn rows(&mut self, input: &str) {
         let source = &self.plan.sources[0];
-        let mut decoder = JsonDecoder::new("events", Arc::clone(&source.decoded)).unwrap();
+        let mut decoder = JsonDecoder::new("events", source.decode.clone()).unwrap();
         let mut raw = RawBatch::default();
         for line in text::json_lines(input) {
             raw.push(line.as_bytes(), Offset::ZERO);
@@ -61,7 +61,7 @@ impl Driven {
                 Terminal::Window(spec) => {
                     let mut window = WindowPartial::new(Arc::clone(spec)).unwrap();
                     window.update(&batch, None).unwrap();
-                    for partial in window.take().unwrap() {
+                    for partial in window.take(None).unwrap() {
                         assert_eq!(self.graph.partial(local.node, partial).unwrap(), 0, "rows came too late");
                     }
                 }
@@ -72,7 +72,7 @@ impl Driven {
     /// The final rows that a watermark of so many seconds of the day closes.
     pub(crate) fn watermark(&mut self, seconds: i64) -> String {
         let time = EventTime::from_micros(DAY_US + seconds * 1_000_000);
-        self.graph.progress(0, 0, Progress::Active(Watermark::at(time)));
+        self.graph.progress(0, 0, Progress::Active(Watermark::at(time)), Vec::new());
         shown(self.graph.advance().unwrap(), true)
     }
 

@@ -1,124 +1,311 @@
 //! Typed values to Arrow columns.
+//!
+//! A column is filled in plain vectors, without a test for NULL at each row: a NULL is a zero among the values,
+//! and its row's number in a list that is usually short. A row can be taken back at any time, so the scanner
+//! writes straight into the columns, and what it had written of a record that it gives up leaves no trace.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
-        Int8Builder, Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    array::{ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray},
+    buffer::{BooleanBuffer, NullBuffer},
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type,
+        Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
     },
-    datatypes::DataType,
 };
+use datafusion::physical_expr::PhysicalExpr;
 
-use super::value::{Cell, Kind};
+use super::{
+    codes::{Codes, evaluate},
+    text::Text,
+    time::LastDay,
+    value::{Cell, Kind},
+};
+use crate::error::StreamError;
 
-/// Collects one column.
+/// One field while a batch is decoded.
 #[derive(Debug)]
-pub enum ColumnBuilder {
-    /// BOOLEAN.
-    Bool(BooleanBuilder),
-    /// TINYINT.
-    Int8(Int8Builder),
-    /// SMALLINT.
-    Int16(Int16Builder),
-    /// INT.
-    Int32(Int32Builder),
-    /// BIGINT.
-    Int64(Int64Builder),
-    /// FLOAT.
-    Float32(Float32Builder),
-    /// DOUBLE.
-    Float64(Float64Builder),
-    /// DECIMAL.
-    Decimal(Decimal128Builder),
-    /// STRING.
-    Text(StringBuilder),
-    /// TIMESTAMP.
-    Timestamp(TimestampMicrosecondBuilder),
-    /// DATE.
-    Date(Date32Builder),
+pub struct Column {
+    /// What it wants of a JSON value.
+    pub kind: Kind,
+    /// Of the last time that it read.
+    pub last_day: LastDay,
+    /// The field alone, which derived expressions are over.
+    schema: SchemaRef,
+    values: Values,
+    /// Rows that are NULL, in order.
+    nulls: Vec<u32>,
+    /// Rows that have a value, or are about to get one.
+    rows: usize,
+    derived: Vec<Arc<dyn PhysicalExpr>>,
 }
 
-impl ColumnBuilder {
-    /// An empty column.
-    pub fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Bool => ColumnBuilder::Bool(BooleanBuilder::new()),
-            Kind::Int(8) => ColumnBuilder::Int8(Int8Builder::new()),
-            Kind::Int(16) => ColumnBuilder::Int16(Int16Builder::new()),
-            Kind::Int(32) => ColumnBuilder::Int32(Int32Builder::new()),
-            Kind::Int(_) => ColumnBuilder::Int64(Int64Builder::new()),
-            Kind::Float(32) => ColumnBuilder::Float32(Float32Builder::new()),
-            Kind::Float(_) => ColumnBuilder::Float64(Float64Builder::new()),
-            Kind::Decimal(precision, scale) => ColumnBuilder::Decimal(
-                Decimal128Builder::new().with_data_type(DataType::Decimal128(precision, scale)),
-            ),
-            Kind::Text => ColumnBuilder::Text(StringBuilder::new()),
-            Kind::Timestamp => {
-                ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+#[derive(Debug)]
+enum Values {
+    /// Integers of every width, times and dates.
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Decimal(Vec<i128>),
+    Bool(Vec<bool>),
+    Text(Texts),
+    /// Only checked.
+    Unwanted,
+}
+
+#[derive(Debug)]
+struct Texts {
+    /// Where the plan wants the text itself, or has to ask about every row.
+    plain: Option<Text>,
+    /// Where something is derived of it and it has few distinct values.
+    codes: Option<Codes>,
+}
+
+/// A column's part of a batch.
+#[derive(Debug)]
+pub struct Finished {
+    /// The values; `None` where nobody wanted them.
+    pub array: Option<ArrayRef>,
+    /// What is derived of them, in the order of the expressions.
+    pub derived: Vec<BooleanArray>,
+}
+
+impl Column {
+    /// An empty column of `field`, whose kind is `kind`. `is_wanted` says whether it becomes a column itself;
+    /// `derived` are BOOLEAN expressions over it.
+    pub fn new(field: &Field, kind: Kind, is_wanted: bool, derived: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        let values = match kind {
+            Kind::Text => Values::Text(Texts {
+                plain: is_wanted.then(Text::default),
+                codes: (!derived.is_empty()).then(|| Codes::new(derived.clone())),
+            }),
+            _ if !is_wanted => Values::Unwanted,
+            Kind::Int(_) | Kind::Timestamp | Kind::Date => Values::Int(Vec::new()),
+            Kind::Float(_) => Values::Float(Vec::new()),
+            Kind::Decimal(..) => Values::Decimal(Vec::new()),
+            Kind::Bool => Values::Bool(Vec::new()),
+        };
+        let schema = Arc::new(Schema::new(vec![field.clone().with_nullable(true)]));
+        let last_day = LastDay::default();
+        Column { kind, last_day, schema, values, nulls: Vec::new(), rows: 0, derived }
+    }
+
+    /// Starts a batch of at most so many rows.
+    pub fn start(&mut self, rows: usize) {
+        self.nulls.clear();
+        self.rows = 0;
+        match &mut self.values {
+            Values::Int(values) => *values = Vec::with_capacity(rows),
+            Values::Float(values) => *values = Vec::with_capacity(rows),
+            Values::Decimal(values) => *values = Vec::with_capacity(rows),
+            Values::Bool(values) => values.clear(),
+            Values::Text(Texts { plain, codes }) => {
+                plain.iter_mut().for_each(|plain| plain.start(rows));
+                codes.iter_mut().for_each(|codes| codes.start(rows));
             }
-            Kind::Date => ColumnBuilder::Date(Date32Builder::new()),
+            Values::Unwanted => {}
         }
     }
 
-    /// Appends a value of the column's kind; a value of another kind is NULL, but the parsers make none.
+    /// Makes way for the value of row `row`, which must be pushed next; whether it is the row's first.
+    #[inline]
+    pub fn open(&mut self, row: usize) -> bool {
+        let is_first = self.rows == row;
+        if !is_first {
+            self.truncate(row);
+        }
+        self.rows = row + 1;
+        is_first
+    }
+
+    /// Whether row `row` has no value yet.
+    pub fn lacks(&self, row: usize) -> bool {
+        self.rows == row
+    }
+
+    /// Forgets all but the first `rows` rows.
+    #[cold]
+    pub fn truncate(&mut self, rows: usize) {
+        if self.rows <= rows {
+            return;
+        }
+        self.rows = rows;
+        match &mut self.values {
+            Values::Int(values) => values.truncate(rows),
+            Values::Float(values) => values.truncate(rows),
+            Values::Decimal(values) => values.truncate(rows),
+            Values::Bool(values) => values.truncate(rows),
+            Values::Text(Texts { plain, codes }) => {
+                plain.iter_mut().for_each(|plain| plain.truncate(rows));
+                codes.iter_mut().for_each(|codes| codes.truncate(rows));
+            }
+            Values::Unwanted => {}
+        }
+        while self.nulls.last().is_some_and(|null| usize::try_from(*null).is_ok_and(|null| null >= rows)) {
+            self.nulls.pop();
+        }
+    }
+
+    /// NULL for the open row.
+    pub fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Int(values) => values.push(0),
+            Values::Float(values) => values.push(0.0),
+            Values::Decimal(values) => values.push(0),
+            Values::Bool(values) => values.push(false),
+            Values::Text(Texts { plain, codes }) => {
+                plain.iter_mut().for_each(|plain| plain.push(&[], 0));
+                codes.iter_mut().for_each(Codes::push_null);
+            }
+            Values::Unwanted => return,
+        }
+        self.nulls.push(u32::try_from(self.rows - 1).unwrap_or(u32::MAX));
+    }
+
+    /// An integer, a time or a date for the open row.
+    #[inline]
+    pub fn push_int(&mut self, value: i64) {
+        if let Values::Int(values) = &mut self.values {
+            values.push(value);
+        }
+    }
+
+    /// The first `length` of `bytes`, UTF-8, as a text for the open row.
+    #[inline]
+    pub fn push_text(&mut self, bytes: &[u8], length: usize) {
+        let Values::Text(texts) = &mut self.values else { return };
+        if let Some(codes) = &mut texts.codes
+            && !codes.push(bytes, length)
+        {
+            texts.give_up_codes();
+        }
+        if let Some(plain) = &mut texts.plain {
+            plain.push(bytes, length);
+        }
+    }
+
+    /// A value of the column's kind for the open row, text as a range of `text`. A value of another kind is
+    /// NULL, but the parsers make none.
     pub fn push(&mut self, cell: Cell, text: &str) {
-        macro_rules! int {
-            ($builder:ident) => {
-                $builder.append_option(match cell {
-                    Cell::Int(value) => value.try_into().ok(),
-                    _ => None,
-                })
-            };
-        }
-        match self {
-            ColumnBuilder::Text(builder) => match cell {
-                Cell::Text(start, end) => builder.append_option(text.get(start..end)),
-                _ => builder.append_null(),
-            },
-            ColumnBuilder::Int64(builder) => int!(builder),
-            ColumnBuilder::Timestamp(builder) => int!(builder),
-            ColumnBuilder::Int8(builder) => int!(builder),
-            ColumnBuilder::Int16(builder) => int!(builder),
-            ColumnBuilder::Int32(builder) => int!(builder),
-            ColumnBuilder::Date(builder) => int!(builder),
-            ColumnBuilder::Bool(builder) => builder.append_option(match cell {
-                Cell::Bool(value) => Some(value),
-                _ => None,
-            }),
-            ColumnBuilder::Float64(builder) => builder.append_option(match cell {
-                Cell::Float(value) => Some(value),
-                _ => None,
-            }),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a FLOAT column asks for the nearest 32-bit value"
-            )]
-            ColumnBuilder::Float32(builder) => builder.append_option(match cell {
-                Cell::Float(value) => Some(value as f32),
-                _ => None,
-            }),
-            ColumnBuilder::Decimal(builder) => builder.append_option(match cell {
-                Cell::Decimal(value) => Some(value),
-                _ => None,
-            }),
+        match (&mut self.values, cell) {
+            (Values::Int(values), Cell::Int(value)) => values.push(value),
+            (Values::Float(values), Cell::Float(value)) => values.push(value),
+            (Values::Decimal(values), Cell::Decimal(value)) => values.push(value),
+            (Values::Bool(values), Cell::Bool(value)) => values.push(value),
+            (Values::Text(_), Cell::Text(start, end)) => {
+                let value = text.get(start..end).unwrap_or_default().as_bytes();
+                self.push_text(value, value.len());
+            }
+            _ => self.push_null(),
         }
     }
 
-    /// The column so far; the builder starts anew.
-    pub fn finish(&mut self) -> ArrayRef {
-        match self {
-            ColumnBuilder::Bool(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int8(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int16(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int32(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int64(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Float32(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Float64(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Decimal(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Text(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Timestamp(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Date(builder) => Arc::new(builder.finish()),
+    /// The column so far, and what is derived of it.
+    pub fn finish(&mut self) -> Result<Finished, StreamError> {
+        let nulls = self.null_buffer();
+        let data_type = self.schema.field(0).data_type();
+        let array: ArrayRef = match &mut self.values {
+            Values::Int(values) => {
+                let values = std::mem::take(values);
+                match data_type {
+                    DataType::Int8 => primitive::<Int8Type, _>(values, narrow, nulls)?,
+                    DataType::Int16 => primitive::<Int16Type, _>(values, narrow, nulls)?,
+                    DataType::Int32 => primitive::<Int32Type, _>(values, narrow, nulls)?,
+                    DataType::Date32 => primitive::<Date32Type, _>(values, narrow, nulls)?,
+                    DataType::Int64 => Arc::new(PrimitiveArray::<Int64Type>::try_new(values.into(), nulls)?),
+                    _ => {
+                        let array =
+                            PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?;
+                        Arc::new(array.with_data_type(data_type.clone()))
+                    }
+                }
+            }
+            Values::Float(values) => {
+                let values = std::mem::take(values);
+                match data_type {
+                    DataType::Float32 => primitive::<Float32Type, _>(values, nearest, nulls)?,
+                    _ => Arc::new(PrimitiveArray::<Float64Type>::try_new(values.into(), nulls)?),
+                }
+            }
+            Values::Decimal(values) => {
+                let values = std::mem::take(values);
+                let array = PrimitiveArray::<Decimal128Type>::try_new(values.into(), nulls)?;
+                Arc::new(array.with_data_type(data_type.clone()))
+            }
+            Values::Bool(values) => {
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values.as_slice()), nulls))
+            }
+            Values::Text(texts) => return texts.finish(nulls, &self.derived, &self.schema),
+            Values::Unwanted => return Ok(Finished { array: None, derived: Vec::new() }),
+        };
+        Ok(Finished { array: Some(array), derived: Vec::new() })
+    }
+
+    fn null_buffer(&self) -> Option<NullBuffer> {
+        if self.nulls.is_empty() {
+            return None;
+        }
+        let mut bits = BooleanBufferBuilder::new(self.rows);
+        bits.append_n(self.rows, true);
+        for row in self.nulls.iter().filter_map(|row| usize::try_from(*row).ok()) {
+            bits.set_bit(row, false);
+        }
+        Some(NullBuffer::new(bits.finish()))
+    }
+}
+
+impl Texts {
+    /// Too many distinct values: from here on, every row's text is kept.
+    #[cold]
+    fn give_up_codes(&mut self) {
+        if let Some(codes) = self.codes.take()
+            && self.plain.is_none()
+        {
+            let mut plain = Text::default();
+            plain.start(0);
+            codes.spell_out(&mut plain);
+            self.plain = Some(plain);
         }
     }
+
+    fn finish(
+        &mut self,
+        nulls: Option<NullBuffer>,
+        derived: &[Arc<dyn PhysicalExpr>],
+        schema: &SchemaRef,
+    ) -> Result<Finished, StreamError> {
+        let array = match &mut self.plain {
+            Some(plain) => Some(Arc::new(plain.finish(nulls)?) as ArrayRef),
+            None => None,
+        };
+        let derived = match (&mut self.codes, &array) {
+            (Some(codes), _) => codes.finish(schema)?,
+            (None, Some(array)) => {
+                let columns = derived.iter().map(|expr| evaluate(expr, schema, Arc::clone(array)));
+                columns.collect::<Result<_, _>>()?
+            }
+            (None, None) => Vec::new(),
+        };
+        Ok(Finished { array, derived })
+    }
+}
+
+/// A column of values that are not held as they are wanted.
+fn primitive<T: ArrowPrimitiveType, V>(
+    values: Vec<V>,
+    convert: fn(V) -> T::Native,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, StreamError> {
+    let values: Vec<T::Native> = values.into_iter().map(convert).collect();
+    Ok(Arc::new(PrimitiveArray::<T>::try_new(values.into(), nulls)?))
+}
+
+/// A value that the parsers have found to fit.
+fn narrow<T: TryFrom<i64> + Default>(value: i64) -> T {
+    T::try_from(value).unwrap_or_default()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a FLOAT column asks for the nearest 32-bit value")]
+fn nearest(value: f64) -> f32 {
+    value as f32
 }

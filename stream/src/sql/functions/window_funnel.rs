@@ -28,11 +28,17 @@ use datafusion::{
         Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
         function::{AccumulatorArgs, StateFieldsArgs},
     },
-    physical_expr::expressions::Literal,
+    physical_expr::{PhysicalExpr, aggregate::AggregateFunctionExpr, expressions::Literal},
 };
 
-use crate::table::timestamp_type;
+use crate::{
+    error::StreamError,
+    operator::aggregate::slots::{Slot, SlotAccumulator, grow, index},
+    table::timestamp_type,
+};
 
+/// Its name in SQL.
+pub const NAME: &str = "window_funnel";
 const MAX_STEPS: usize = 32;
 const USAGE: &str = "write window_funnel(INTERVAL '1' DAY, 'default', event_time, step_1, step_2, …)";
 
@@ -47,9 +53,9 @@ struct WindowFunnel {
 }
 
 impl WindowFunnel {
-    fn state(args: &AccumulatorArgs<'_>) -> Result<FunnelStates> {
+    fn state(arguments: &[Arc<dyn PhysicalExpr>]) -> Result<FunnelStates> {
         let literal = |index: usize| {
-            let literal = args.exprs.get(index).and_then(|expr| expr.downcast_ref::<Literal>());
+            let literal = arguments.get(index).and_then(|expr| expr.downcast_ref::<Literal>());
             literal.map(|literal| literal.value().clone())
         };
         let window_us = match literal(0) {
@@ -69,13 +75,13 @@ impl WindowFunnel {
             Some(ScalarValue::Utf8(Some(mode))) if mode == "default" => {}
             _ => return plan_err!("window_funnel: the mode must be 'default'; {USAGE}"),
         }
-        Ok(FunnelStates { window_us, steps: args.exprs.len() - 3, groups: Vec::new() })
+        Ok(FunnelStates { window_us, steps: arguments.len().saturating_sub(3), groups: Vec::new() })
     }
 }
 
 impl AggregateUDFImpl for WindowFunnel {
     fn name(&self) -> &str {
-        "window_funnel"
+        NAME
     }
 
     fn signature(&self) -> &Signature {
@@ -112,7 +118,7 @@ impl AggregateUDFImpl for WindowFunnel {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(OneGroup(Self::state(&args)?)))
+        Ok(Box::new(OneGroup(Self::state(args.exprs)?)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -120,7 +126,7 @@ impl AggregateUDFImpl for WindowFunnel {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Self::state(&args)?))
+        Ok(Box::new(Self::state(args.exprs)?))
     }
 }
 
@@ -253,6 +259,59 @@ impl GroupsAccumulator for FunnelStates {
     fn size(&self) -> usize {
         let events: usize = self.groups.iter().map(Vec::capacity).sum();
         size_of::<Self>() + self.groups.capacity() * size_of::<Vec<Done>>() + events * size_of::<Done>()
+    }
+}
+
+/// The same by slot, for sessions.
+pub struct FunnelSlots(FunnelStates);
+
+impl FunnelSlots {
+    /// For a call of the function.
+    pub fn new(function: &AggregateFunctionExpr) -> std::result::Result<Self, StreamError> {
+        Ok(FunnelSlots(WindowFunnel::state(&function.expressions())?))
+    }
+}
+
+impl SlotAccumulator for FunnelSlots {
+    fn grow(&mut self, slots: usize) {
+        grow(&mut self.0.groups, slots, Vec::new());
+    }
+
+    fn clear(&mut self, slot: Slot) {
+        self.0.groups[index(slot)] = Vec::new();
+    }
+
+    fn update(
+        &mut self,
+        slots: &[Slot],
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
+    ) -> std::result::Result<(), StreamError> {
+        let groups: Vec<usize> = slots.iter().copied().map(index).collect();
+        Ok(GroupsAccumulator::update_batch(&mut self.0, arguments, &groups, filter, 0)?)
+    }
+
+    fn merge(&mut self, slots: &[Slot], states: &[ArrayRef]) -> std::result::Result<(), StreamError> {
+        let groups: Vec<usize> = slots.iter().copied().map(index).collect();
+        Ok(GroupsAccumulator::merge_batch(&mut self.0, states, &groups, 0)?)
+    }
+
+    fn join(&mut self, into: Slot, from: Slot) -> std::result::Result<(), StreamError> {
+        let done = std::mem::take(&mut self.0.groups[index(from)]);
+        self.0.groups[index(into)].extend(done);
+        Ok(())
+    }
+
+    fn states(&mut self, slots: &[Slot]) -> std::result::Result<Vec<ArrayRef>, StreamError> {
+        let groups = slots.iter().map(|slot| self.0.groups[index(*slot)].clone()).collect();
+        let mut copy = FunnelStates { groups, ..self.0 };
+        Ok(GroupsAccumulator::state(&mut copy, EmitTo::All)?)
+    }
+
+    fn evaluate(&mut self, slots: &[Slot]) -> std::result::Result<ArrayRef, StreamError> {
+        let groups = slots.iter().map(|slot| self.0.groups[index(*slot)].clone()).collect();
+        let mut copy = FunnelStates { groups, ..self.0 };
+        Ok(GroupsAccumulator::evaluate(&mut copy, EmitTo::All)?)
     }
 }
 

@@ -1,0 +1,49 @@
+//! What is read of a record, and what columns are made of it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+
+/// A BOOLEAN column computed from one text field, once per distinct value.
+///
+/// A filter on a text of few values, such as `type = 'purchase'`, needs neither the text as a column nor a
+/// comparison per row. The expression must depend on nothing but its input, since it is not asked again for
+/// a value that it has answered for. It is only asked for values of records that are good.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// Index of the text field in [`DecodePlan::fields`].
+    pub column: usize,
+    /// A BOOLEAN expression over a batch whose only column is that field.
+    pub expr: Arc<dyn PhysicalExpr>,
+    /// Name and type (BOOLEAN, nullable) of the column.
+    pub field: FieldRef,
+}
+
+/// What is read of a record and what becomes a column.
+///
+/// Every field is checked against its type, also where no column is made of it.
+#[derive(Clone, Debug)]
+pub struct DecodePlan {
+    /// What is read of a record.
+    pub fields: SchemaRef,
+    /// Which of the fields become columns, in this order.
+    pub columns: Vec<usize>,
+    /// Columns behind those.
+    pub derived: Vec<Derived>,
+}
+
+impl DecodePlan {
+    /// Every field becomes a column, as it is.
+    pub fn all(schema: SchemaRef) -> Self {
+        DecodePlan { columns: (0..schema.fields().len()).collect(), fields: schema, derived: Vec::new() }
+    }
+
+    /// The columns that are made. Indexes without a field are left out here; a decoder refuses them.
+    pub fn schema(&self) -> SchemaRef {
+        let columns = self.columns.iter().filter_map(|column| self.fields.fields().get(*column));
+        let derived = self.derived.iter().map(|derived| &derived.field);
+        let fields: Vec<FieldRef> = columns.chain(derived).map(Arc::clone).collect();
+        Arc::new(Schema::new_with_metadata(fields, self.fields.metadata().clone()))
+    }
+}

@@ -1,0 +1,335 @@
+//! One partition's progress: what its records are held against, in the order in which they came.
+//!
+//! Records are judged one by one in the partition's order, whatever batches they come in:
+//!
+//! 1. not decodable, or without event time: dead letter ([`intake`](super::intake));
+//! 2. key already seen: duplicate;
+//! 3. event time at or above the partition's watermark at that moment: on time;
+//! 4. below it: late. It goes on with the watermark it met, and each window decides by that.
+//!
+//! Then the record raises the partition's watermark, unless its time lies in the future beyond the bound.
+//!
+//! A [`SharedPartition`] lets several threads take their runs in, one after another in the runs' order: only
+//! this short part is done in order, decoding and all that comes after is not.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::{Condvar, Mutex, MutexGuard},
+    time::Instant,
+};
+
+use arrow::{
+    array::{AsArray, BooleanArray, UInt32Array},
+    compute::{filter_record_batch, take_record_batch},
+    datatypes::TimestampMicrosecondType,
+    record_batch::RecordBatch,
+};
+
+use super::{
+    dead_letters::Kind,
+    deduplicate::Deduplicator,
+    intake::{Accepted, Decoded, Intake, Records, count},
+};
+use crate::{
+    decode::Reject,
+    error::StreamError,
+    planner::SourcePlan,
+    time::{EventTime, Offset, PartitionId, Progress, Watermark},
+};
+
+/// One partition's progress.
+pub struct Partition {
+    /// Which it is.
+    pub id: PartitionId,
+    /// The next record to read.
+    pub position: Option<Offset>,
+    /// The highest event time that may push the watermark.
+    max_time_us: Option<i64>,
+    watermark: Watermark,
+    last_record: Instant,
+    idle: bool,
+    deduplicator: Option<Deduplicator>,
+}
+
+impl Partition {
+    /// A partition of which nothing has been read.
+    pub fn new(id: PartitionId, plan: &SourcePlan) -> Self {
+        let deduplicator = (!plan.deduplicate_columns.is_empty()).then(|| {
+            Deduplicator::new(plan.deduplicate_columns.clone(), plan.options.deduplicate_horizon_us)
+        });
+        Partition {
+            id,
+            position: None,
+            max_time_us: None,
+            watermark: Watermark::START,
+            last_record: Instant::now(),
+            idle: false,
+            deduplicator,
+        }
+    }
+
+    /// Goes on where a checkpoint left off.
+    pub fn restore(&mut self, position: Option<Offset>, max_time_us: Option<i64>, delay_us: i64) {
+        self.position = position;
+        self.max_time_us = max_time_us;
+        if let Some(max) = max_time_us {
+            self.watermark.advance(Watermark::at(EventTime::from_micros(max.saturating_sub(delay_us))));
+        }
+    }
+
+    /// The highest event time that has pushed the watermark.
+    pub fn max_time_us(&self) -> Option<i64> {
+        self.max_time_us
+    }
+
+    /// Its keys already seen.
+    pub fn deduplicator(&mut self) -> Option<&mut Deduplicator> {
+        self.deduplicator.as_mut()
+    }
+
+    /// What it says about its progress.
+    pub fn progress(&self) -> Progress {
+        if self.idle { Progress::Idle(self.watermark) } else { Progress::Active(self.watermark) }
+    }
+
+    /// Marks it idle if nothing came for long; `timeout` zero for never.
+    pub fn check_idle(&mut self, now: Instant, timeout: std::time::Duration) {
+        if !timeout.is_zero() && now.saturating_duration_since(self.last_record) >= timeout {
+            self.idle = true;
+        }
+    }
+
+    /// Takes decoded rows in. `job_watermark` is how far the job has come: a partition that wakes up starts
+    /// there at least, since windows below may have been closed without it.
+    pub fn take_in(
+        &mut self,
+        of: &Records<'_>,
+        decoded: Decoded,
+        now: Instant,
+        job_watermark: Watermark,
+        intake: &mut Intake,
+    ) -> Result<(), StreamError> {
+        if of.raw.is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.idle) {
+            self.watermark.advance(job_watermark);
+        }
+        self.last_record = now;
+        self.position = of.raw.next_position().or(self.position);
+        let Decoded { batch, mut records } = decoded;
+        let time_column = of.plan.source.time_column;
+        let batch = self.without_duplicates(batch, time_column, &mut records, intake)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let Some(time_column) = time_column else {
+            // No event time: every row is on time, and no window can ask.
+            intake.counts.on_time += count(batch.num_rows());
+            intake.rows.push(Accepted { batch, late_at: None });
+            return Ok(());
+        };
+        self.classify(of, &batch, time_column, &records, intake)?;
+        if let Some(deduplicator) = &mut self.deduplicator {
+            deduplicator.forget(self.watermark);
+        }
+        Ok(())
+    }
+
+    fn without_duplicates(
+        &mut self,
+        batch: RecordBatch,
+        time_column: Option<usize>,
+        records: &mut Vec<u32>,
+        intake: &mut Intake,
+    ) -> Result<RecordBatch, StreamError> {
+        let Some(deduplicator) = &mut self.deduplicator else { return Ok(batch) };
+        let unknown = vec![0; batch.num_rows()];
+        let times: &[i64] = match time_column {
+            Some(column) => times(&batch, column)?,
+            None => &unknown,
+        };
+        let duplicates = deduplicator.duplicates(&batch, times)?;
+        let repeated = duplicates.iter().filter(|duplicate| **duplicate).count();
+        if repeated == 0 {
+            return Ok(batch);
+        }
+        intake.counts.duplicate += count(repeated);
+        let keep: BooleanArray = duplicates.iter().map(|duplicate| Some(!duplicate)).collect();
+        let mut kept = keep.values().iter();
+        records.retain(|_| kept.next().unwrap_or(false));
+        Ok(filter_record_batch(&batch, &keep)?)
+    }
+
+    /// Tells rows on time from late ones and raises the watermark.
+    fn classify(
+        &mut self,
+        of: &Records<'_>,
+        batch: &RecordBatch,
+        time_column: usize,
+        records: &[u32],
+        intake: &mut Intake,
+    ) -> Result<(), StreamError> {
+        let times = times(batch, time_column)?;
+        let delay_us = of.plan.source.table.watermark.as_ref().map_or(0, |watermark| watermark.delay_us);
+        let future_us = (of.plan.clock)().saturating_add(of.plan.source.options.max_future_us);
+        let before = self.watermark.time().micros();
+        let mut max = self.max_time_us.unwrap_or(i64::MIN);
+        // The watermark that a row meets follows from the highest time before it, and from what woke it up.
+        let watermark_of =
+            |max: i64| if max == i64::MIN { before } else { before.max(max.saturating_sub(delay_us)) };
+        let (mut min_in_batch, mut max_in_batch) = (i64::MAX, max);
+        for &time in times {
+            min_in_batch = min_in_batch.min(time);
+            if time <= future_us {
+                max_in_batch = max_in_batch.max(time);
+            }
+        }
+        if min_in_batch >= watermark_of(max_in_batch) {
+            intake.counts.on_time += count(times.len());
+            intake.rows.push(Accepted { batch: batch.clone(), late_at: None });
+        } else {
+            let mut on_time: Vec<u32> = Vec::with_capacity(times.len());
+            let mut late: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+            for (row, &time) in (0_u32..).zip(times) {
+                let watermark = watermark_of(max);
+                if time >= watermark {
+                    on_time.push(row);
+                } else {
+                    late.entry(watermark).or_default().push(row);
+                }
+                if time <= future_us {
+                    max = max.max(time);
+                }
+            }
+            intake.counts.on_time += count(on_time.len());
+            if !on_time.is_empty() {
+                let batch = take_record_batch(batch, &UInt32Array::from(on_time))?;
+                intake.rows.push(Accepted { batch, late_at: None });
+            }
+            for (watermark, rows) in late {
+                let watermark = Watermark::at(EventTime::from_micros(watermark));
+                take_late(of, batch, times, records, (watermark, rows), intake)?;
+            }
+        }
+        if max_in_batch > i64::MIN {
+            self.max_time_us = Some(max_in_batch);
+            self.watermark
+                .advance(Watermark::at(EventTime::from_micros(max_in_batch.saturating_sub(delay_us))));
+        }
+        Ok(())
+    }
+}
+
+/// Counts late rows, and sets aside those that some window does not take any more.
+fn take_late(
+    of: &Records<'_>,
+    batch: &RecordBatch,
+    times: &[i64],
+    records: &[u32],
+    (watermark, rows): (Watermark, Vec<u32>),
+    intake: &mut Intake,
+) -> Result<(), StreamError> {
+    let taken_from = of.plan.taken_by_all_from(watermark);
+    for row in &rows {
+        let row = usize::try_from(*row).unwrap_or(usize::MAX);
+        let time = times[row];
+        if time >= taken_from {
+            intake.counts.late_accepted += 1;
+            continue;
+        }
+        intake.counts.late_dropped += 1;
+        let behind = watermark.time().micros().saturating_sub(time);
+        let reason = format!(
+            "event time {} is {} ms below the watermark",
+            EventTime::from_micros(time),
+            behind / 1_000
+        );
+        let reject = Reject { record: records[row], reason };
+        intake.dead_letters.push(of.letter(Kind::Late, reject, Some(time)));
+    }
+    let batch = take_record_batch(batch, &UInt32Array::from(rows))?;
+    intake.rows.push(Accepted { batch, late_at: Some(watermark) });
+    Ok(())
+}
+
+fn times(batch: &RecordBatch, column: usize) -> Result<&[i64], StreamError> {
+    let times = batch.column(column).as_primitive_opt::<TimestampMicrosecondType>();
+    Ok(times.ok_or_else(|| StreamError::internal("event time is not a timestamp"))?.values())
+}
+
+/// A partition that one thread reads, or several.
+pub struct SharedPartition {
+    id: PartitionId,
+    inner: Mutex<Turns>,
+    moved: Condvar,
+}
+
+struct Turns {
+    partition: Partition,
+    /// The run that is taken in next.
+    next: u64,
+    abandoned: bool,
+}
+
+/// The partition, held by one thread.
+pub struct Held<'a> {
+    shared: &'a SharedPartition,
+    turns: MutexGuard<'a, Turns>,
+    ends_turn: bool,
+}
+
+impl SharedPartition {
+    /// To be shared.
+    pub fn new(partition: Partition) -> Self {
+        let id = partition.id.clone();
+        let inner = Mutex::new(Turns { partition, next: 0, abandoned: false });
+        SharedPartition { id, inner, moved: Condvar::new() }
+    }
+
+    /// Which it is.
+    pub fn id(&self) -> &PartitionId {
+        &self.id
+    }
+
+    /// The partition, once all runs before `turn` have been taken in; `None` if one of them never will be.
+    pub fn hold(&self, turn: Option<u64>) -> Option<Held<'_>> {
+        let mut turns = self.inner.lock().ok()?;
+        if let Some(turn) = turn {
+            turns = self.moved.wait_while(turns, |turns| !turns.abandoned && turns.next != turn).ok()?;
+        }
+        (!turns.abandoned).then_some(Held { shared: self, turns, ends_turn: turn.is_some() })
+    }
+
+    /// A thread that held a run is gone: nobody shall wait for it.
+    pub fn abandon(&self) {
+        if let Ok(mut turns) = self.inner.lock() {
+            turns.abandoned = true;
+        }
+        self.moved.notify_all();
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Partition;
+
+    fn deref(&self) -> &Partition {
+        &self.turns.partition
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Partition {
+        &mut self.turns.partition
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.ends_turn {
+            self.turns.next += 1;
+            self.shared.moved.notify_all();
+        }
+    }
+}
