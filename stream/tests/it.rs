@@ -16,6 +16,8 @@ mod run;
 #[path = "it/text.rs"]
 mod text;
 
+#[path = "it/derive.rs"]
+mod derive;
 #[path = "it/extremes.rs"]
 mod extremes;
 #[path = "it/hostile.rs"]

@@ -33,10 +33,13 @@ use datafusion::{
 use self::{distinct::DistinctGroups, slots::SlotAccumulators};
 use crate::error::StreamError;
 
+/// An expression over rows.
+pub type Expr = Arc<dyn PhysicalExpr>;
+
 /// What to compute: group keys and aggregates.
 #[derive(Clone, Debug)]
 pub struct Aggregation {
-    keys: Vec<Arc<dyn PhysicalExpr>>,
+    keys: Vec<Expr>,
     key_schema: SchemaRef,
     aggregates: Vec<Aggregate>,
     state_schema: SchemaRef,
@@ -45,15 +48,15 @@ pub struct Aggregation {
 #[derive(Clone, Debug)]
 struct Aggregate {
     function: Arc<AggregateFunctionExpr>,
-    arguments: Vec<Arc<dyn PhysicalExpr>>,
-    filter: Option<Arc<dyn PhysicalExpr>>,
+    arguments: Vec<Expr>,
+    filter: Option<Expr>,
     state_columns: usize,
     /// Counted by [`distinct`], not by DataFusion.
     is_hashed: bool,
 }
 
 /// An aggregate and its `FILTER (WHERE …)`.
-pub type FilteredAggregate = (Arc<AggregateFunctionExpr>, Option<Arc<dyn PhysicalExpr>>);
+pub type FilteredAggregate = (Arc<AggregateFunctionExpr>, Option<Expr>);
 
 /// Keys, arguments and filters of a batch, evaluated once.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl Aggregation {
     /// An aggregation of rows of the schema `input` by `keys` of `aggregates`, each with its
     /// `FILTER (WHERE …)`.
     pub fn new(
-        keys: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+        keys: Vec<(Expr, FieldRef)>,
         aggregates: Vec<FilteredAggregate>,
         input: &Schema,
     ) -> Result<Self, StreamError> {
@@ -101,10 +104,7 @@ impl Aggregation {
 
     /// The same over rows in which columns have moved: keys, arguments and filters become what `map` makes of
     /// them, which must be of the same types.
-    pub fn map_exprs(
-        &self,
-        map: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>>,
-    ) -> Result<Self> {
+    pub fn map_exprs(&self, map: &mut dyn FnMut(&Expr) -> Result<Expr>) -> Result<Self> {
         let mut mapped = self.clone();
         let aggregates = mapped.aggregates.iter_mut();
         let of_aggregates = aggregates.flat_map(|a| a.arguments.iter_mut().chain(&mut a.filter));
@@ -115,7 +115,7 @@ impl Aggregation {
     }
 
     /// Shows every expression that is evaluated over rows.
-    pub fn for_each_expr(&self, see: &mut dyn FnMut(&Arc<dyn PhysicalExpr>)) {
+    pub fn for_each_expr(&self, see: &mut dyn FnMut(&Expr)) {
         let of_aggregates = self.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
         self.keys.iter().chain(of_aggregates).for_each(see);
     }
@@ -133,7 +133,7 @@ impl Aggregation {
     /// Evaluates the expressions over a batch.
     pub fn inputs(&self, batch: &RecordBatch) -> Result<Inputs, StreamError> {
         let rows = batch.num_rows();
-        let evaluate = |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(batch)?.into_array(rows);
+        let evaluate = |expr: &Expr| expr.evaluate(batch)?.into_array(rows);
         let keys = self.keys.iter().map(evaluate).collect::<Result<_, _>>()?;
         let mut arguments = Vec::with_capacity(self.aggregates.len());
         let mut filters = Vec::with_capacity(self.aggregates.len());

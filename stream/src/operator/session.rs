@@ -106,8 +106,8 @@ pub struct Sessions {
     accumulators: SlotAccumulators,
     /// Only where sessions are closed.
     wheel: Option<Wheel>,
-    /// How many open sessions start in which tick.
-    starts: BTreeMap<i64, usize>,
+    /// How many open sessions start in which tick, where a window behind this one asks for that.
+    starts: Option<BTreeMap<i64, usize>>,
     open: usize,
     /// Changed since provisional rows were last asked for; may name slots that have closed since. `None` until
     /// somebody has asked.
@@ -123,15 +123,15 @@ fn spread(hash: u32) -> u64 {
 }
 
 impl Sessions {
-    /// No sessions yet, to be closed here.
-    pub fn new(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
-        let mut sessions = Self::partial(aggregation, gap_us)?;
+    /// No sessions yet, to be closed here. `knows_starts` is for [`earliest_start`](Self::earliest_start).
+    pub fn new(aggregation: Aggregation, gap_us: i64, knows_starts: bool) -> Result<Self, StreamError> {
+        let mut sessions = Self::partial(aggregation, gap_us, knows_starts)?;
         sessions.wheel = Some(Wheel::new(sessions.tick_us));
         Ok(sessions)
     }
 
     /// No sessions yet, to be taken out as fragments and never closed.
-    pub fn partial(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
+    pub fn partial(aggregation: Aggregation, gap_us: i64, knows_starts: bool) -> Result<Self, StreamError> {
         let tick_us = (gap_us / TICKS).clamp(1, 1_000_000);
         Ok(Sessions {
             schema: fragment_schema(&aggregation),
@@ -146,7 +146,7 @@ impl Sessions {
             entries: Vec::new(),
             free: Vec::new(),
             wheel: None,
-            starts: BTreeMap::new(),
+            starts: knows_starts.then(BTreeMap::new),
             open: 0,
             changed: None,
             slots: Vec::new(),
@@ -154,9 +154,13 @@ impl Sessions {
         })
     }
 
-    /// A time at or before the earliest start of an open session, by less than a tick.
+    /// A time at or before the earliest start of an open session: by less than a tick, or the beginning of time
+    /// where starts are not kept.
     pub fn earliest_start(&self) -> Option<i64> {
-        self.starts.keys().next().map(|tick| tick.saturating_mul(self.tick_us))
+        match &self.starts {
+            Some(starts) => starts.keys().next().map(|tick| tick.saturating_mul(self.tick_us)),
+            None => (self.open > 0).then_some(i64::MIN),
+        }
     }
 
     /// Number of open sessions.
@@ -337,7 +341,7 @@ impl Sessions {
         if let Some(wheel) = &mut self.wheel {
             wheel.put(&mut self.entries, slot, last_us.saturating_add(self.gap_us));
         }
-        *self.starts.entry(first_us.div_euclid(self.tick_us)).or_default() += 1;
+        self.enter_starts(first_us);
         self.open += 1;
         self.note_change(slot);
         Ok(slot)
@@ -347,12 +351,9 @@ impl Sessions {
         let entry = &mut self.entries[index(slot)];
         // A later end is found out when the session's turn comes in the wheel.
         entry.last_us = entry.last_us.max(last_us);
-        let (before, now) = (entry.first_us.div_euclid(self.tick_us), first_us.div_euclid(self.tick_us));
         if first_us < entry.first_us {
-            if now != before {
-                self.leave_starts(slot);
-                *self.starts.entry(now).or_default() += 1;
-            }
+            self.leave_starts(slot);
+            self.enter_starts(first_us);
             self.entries[index(slot)].first_us = first_us;
         }
         self.note_change(slot);
@@ -367,12 +368,19 @@ impl Sessions {
         }
     }
 
+    fn enter_starts(&mut self, first_us: i64) {
+        if let Some(starts) = &mut self.starts {
+            *starts.entry(first_us.div_euclid(self.tick_us)).or_default() += 1;
+        }
+    }
+
     fn leave_starts(&mut self, slot: Slot) {
+        let Some(starts) = &mut self.starts else { return };
         let tick = self.entries[index(slot)].first_us.div_euclid(self.tick_us);
-        if let Some(count) = self.starts.get_mut(&tick) {
+        if let Some(count) = starts.get_mut(&tick) {
             *count -= 1;
             if *count == 0 {
-                self.starts.remove(&tick);
+                starts.remove(&tick);
             }
         }
     }
@@ -538,7 +546,9 @@ impl Sessions {
         self.entries.clear();
         self.free.clear();
         self.table.clear();
-        self.starts.clear();
+        if let Some(starts) = &mut self.starts {
+            starts.clear();
+        }
         self.changed = None;
         self.open = 0;
         Ok(batch)

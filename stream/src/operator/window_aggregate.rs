@@ -94,7 +94,8 @@ pub struct WindowAggregateSpec {
     pub group_columns: Vec<GroupColumn>,
     /// The output schema.
     pub schema: SchemaRef,
-    /// Provisional rows must hold every open window, since an operator downstream counts them anew each time.
+    /// A window downstream counts this one's rows: provisional ones must then hold every open window, since they
+    /// are counted anew each time, and the starts of open sessions are promised.
     pub emit_all: bool,
 }
 
@@ -117,7 +118,7 @@ impl WindowPartial {
                 Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us))
             }
             WindowSpec::Session { gap_us } => {
-                Stage::Sessions(Box::new(Sessions::partial(spec.aggregation.clone(), gap_us)?))
+                Stage::Sessions(Box::new(Sessions::partial(spec.aggregation.clone(), gap_us, spec.emit_all)?))
             }
         };
         Ok(WindowPartial { spec, stage })
@@ -220,7 +221,7 @@ impl WindowAggregate {
                 State::Panes(Panes::new(spec.aggregation.clone(), slide_us, size_us))
             }
             WindowSpec::Session { gap_us } => {
-                State::Sessions(Box::new(Sessions::new(spec.aggregation.clone(), gap_us)?))
+                State::Sessions(Box::new(Sessions::new(spec.aggregation.clone(), gap_us, spec.emit_all)?))
             }
         };
         Ok(WindowAggregate {

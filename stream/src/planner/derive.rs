@@ -26,7 +26,6 @@ use datafusion::{
     },
     logical_expr::Operator,
     physical_expr::{
-        PhysicalExpr,
         expressions::{
             BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
         },
@@ -38,10 +37,8 @@ use super::{JobPlan, LocalPlan, SourcePlan, Terminal};
 use crate::{
     decode::plan::{DecodePlan, Derived},
     error::StreamError,
-    operator::step::Step,
+    operator::{aggregate::Expr, step::Step},
 };
-
-type Expr = Arc<dyn PhysicalExpr>;
 
 /// While a chain is rewritten, derived column `d` is the column of index `DERIVED + d`.
 const DERIVED: usize = 1 << 32;
