@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A session closes when the watermark passes its end (its last row plus the gap). Nothing looks at all sessions
-//! to find those: they wait in a [wheel](wheel) by their ends. A compute thread closes none and has no wheel.
+//! to find those: they wait in a [`wheel`] by their ends. A compute thread closes none and has no wheel.
 //!
 //! Memory for an open session: an entry of 48 bytes, its key in an allocation of its own, 5 to 10 bytes in the hash
 //! table, and its aggregates, 8 bytes for a count, 9 for a sum.

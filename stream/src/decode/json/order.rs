@@ -1,7 +1,7 @@
 //! What usually follows what: the memory by which a key is known without being read.
 //!
 //! Between two values of a record stands always nearly the same: `,"quantity":`. Such a stretch of bytes, from
-//! the end of a value to the start of the next, is a [`Step`], with white space where a producer writes it.
+//! the end of a value to the start of the next, is a `Step`, with white space where a producer writes it.
 //! Each step remembers which few steps came after it, the usual one first; the next key is then one comparison
 //! with bytes that are known already. Records of several kinds in one topic, and fields that are sometimes
 //! absent, are steps with more than one follower, so nothing is learned anew when kinds alternate.
@@ -23,7 +23,7 @@ const MOST_STEPS: usize = 256;
 /// Steps remembered as coming after a step.
 const FOLLOWERS: usize = 4;
 
-/// A step, by its index: one byte, so that every number is an index of [`MOST_STEPS`] steps.
+/// A step, by its index: one byte, so that every number is an index of `MOST_STEPS` steps.
 pub type StepId = u8;
 
 /// The step before a record's first.
