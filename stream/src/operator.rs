@@ -81,6 +81,9 @@ pub struct Output {
     pub rows: Vec<Rows>,
     /// The promise after these rows, if it changed.
     pub marks: Option<Marks>,
+    /// There is more to write for the promise that was taken than there should be in memory at once: it is to be
+    /// given again once these rows are on their way.
+    pub is_partial: bool,
 }
 
 impl Output {

@@ -3,13 +3,15 @@
 //! | module | what |
 //! |---|---|
 //! | [`distinct`] | `COUNT(DISTINCT x)` on hashed keys, in DataFusion's place |
+//! | [`pages`] | a list that grows without moving |
 //! | [`slots`] | aggregates that are read and cleared one group at a time, for sessions |
 //!
-//! An [`Aggregation`] says what is computed; a [`GroupTable`] computes it for some rows. At rest, state is
-//! always an Arrow batch (keys, then the aggregates' state columns): it can be kept, merged, sent and written
-//! to a checkpoint without any accumulator knowing. Live accumulators exist only while rows or states go in.
+//! An [`Aggregation`] says what is computed; a [`GroupTable`] computes it for some rows. In transit and in a
+//! checkpoint, state is always an Arrow batch (keys, then the aggregates' state columns): it can be merged, sent and
+//! written without any accumulator knowing.
 
 pub mod distinct;
+pub mod pages;
 pub mod slots;
 
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use datafusion::{
-    common::{Result, cast::as_boolean_array},
+    common::{Result, cast::as_boolean_array, internal_err},
     logical_expr::{EmitTo, GroupsAccumulator},
     physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr, aggregate::AggregateFunctionExpr},
     physical_plan::aggregates::{
@@ -54,6 +56,9 @@ struct Aggregate {
     /// Counted by [`distinct`], not by DataFusion.
     is_hashed: bool,
 }
+
+/// Key columns, aggregate columns, number of groups.
+pub type Evaluated = (Vec<ArrayRef>, Vec<ArrayRef>, usize);
 
 /// An aggregate and its `FILTER (WHERE …)`.
 pub type FilteredAggregate = (Arc<AggregateFunctionExpr>, Option<Expr>);
@@ -162,17 +167,7 @@ impl Aggregation {
 
     /// Fresh accumulators, one an aggregate.
     pub fn accumulators(&self) -> Result<Accumulators, StreamError> {
-        let create = |aggregate: &Aggregate| -> Result<Box<dyn GroupsAccumulator>, StreamError> {
-            if aggregate.is_hashed {
-                return Ok(Box::new(DistinctGroups::default()));
-            }
-            if aggregate.function.groups_accumulator_supported() {
-                return Ok(aggregate.function.create_groups_accumulator()?);
-            }
-            let function = Arc::clone(&aggregate.function);
-            Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
-        };
-        let all = self.aggregates.iter().map(create).collect::<Result<_, _>>()?;
+        let all = self.aggregates.iter().map(Groups::new).collect::<Result<_, _>>()?;
         Ok(Accumulators { all, state_columns: self.aggregates.iter().map(|a| a.state_columns).collect() })
     }
 
@@ -209,14 +204,12 @@ impl Aggregation {
     pub fn evaluate<'a>(
         &self,
         batches: impl IntoIterator<Item = &'a RecordBatch>,
-    ) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>, usize), StreamError> {
+    ) -> Result<Evaluated, StreamError> {
         let mut table = self.table()?;
         for batch in batches {
             table.merge(self, batch)?;
         }
-        let rows = table.len();
-        let keys = table.take_keys()?;
-        Ok((keys, table.accumulators.evaluate()?, rows))
+        table.evaluate()
     }
 }
 
@@ -249,9 +242,66 @@ impl Inputs {
     }
 }
 
+/// One aggregate of some groups.
+enum Groups {
+    Distinct(DistinctGroups),
+    Other { function: Arc<AggregateFunctionExpr>, accumulator: Box<dyn GroupsAccumulator> },
+}
+
+impl Groups {
+    fn new(aggregate: &Aggregate) -> Result<Self, StreamError> {
+        if aggregate.is_hashed {
+            return Ok(Groups::Distinct(DistinctGroups::default()));
+        }
+        let function = Arc::clone(&aggregate.function);
+        Ok(Groups::Other { accumulator: accumulator(&function)?, function })
+    }
+
+    fn accumulator(&mut self) -> &mut dyn GroupsAccumulator {
+        match self {
+            Groups::Distinct(distinct) => distinct,
+            Groups::Other { accumulator, .. } => accumulator.as_mut(),
+        }
+    }
+
+    /// The states of all groups, which keep them; `groups` counts from 0.
+    fn peek_states(&mut self, groups: &[usize]) -> Result<Vec<ArrayRef>> {
+        match self {
+            Groups::Distinct(distinct) => Ok(vec![distinct.peek_state()]),
+            // A state has a few values a group, so that giving it back costs little.
+            Groups::Other { accumulator, .. } => {
+                let states = accumulator.state(EmitTo::All)?;
+                accumulator.merge_batch(&states, groups, groups.len())?;
+                Ok(states)
+            }
+        }
+    }
+
+    /// The values of all groups, which keep theirs.
+    fn peek_values(&mut self, groups: &[usize]) -> Result<ArrayRef> {
+        if let Groups::Distinct(distinct) = self {
+            return Ok(distinct.peek_counts());
+        }
+        let states = self.peek_states(groups)?;
+        let Groups::Other { function, .. } = self else { return internal_err!("an aggregate has changed") };
+        let mut copy = accumulator(function)?;
+        copy.merge_batch(&states, groups, groups.len())?;
+        copy.evaluate(EmitTo::All)
+    }
+}
+
+/// DataFusion's accumulator of a function.
+fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+    if function.groups_accumulator_supported() {
+        return function.create_groups_accumulator();
+    }
+    let function = Arc::clone(function);
+    Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+}
+
 /// The accumulators of some groups.
 pub struct Accumulators {
-    all: Vec<Box<dyn GroupsAccumulator>>,
+    all: Vec<Groups>,
     state_columns: Vec<usize>,
 }
 
@@ -261,7 +311,7 @@ impl Accumulators {
         for ((accumulator, arguments), filter) in
             self.all.iter_mut().zip(&inputs.arguments).zip(&inputs.filters)
         {
-            accumulator.update_batch(arguments, groups, filter.as_ref(), total)?;
+            accumulator.accumulator().update_batch(arguments, groups, filter.as_ref(), total)?;
         }
         Ok(())
     }
@@ -271,7 +321,7 @@ impl Accumulators {
         let mut states = states;
         for (accumulator, columns) in self.all.iter_mut().zip(&self.state_columns) {
             let (own, rest) = states.split_at(*columns);
-            accumulator.merge_batch(own, groups, total)?;
+            accumulator.accumulator().merge_batch(own, groups, total)?;
             states = rest;
         }
         Ok(())
@@ -281,7 +331,7 @@ impl Accumulators {
     pub fn take_states(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
         let mut columns = Vec::new();
         for accumulator in &mut self.all {
-            columns.extend(accumulator.state(EmitTo::All)?);
+            columns.extend(accumulator.accumulator().state(EmitTo::All)?);
         }
         Ok(columns)
     }
@@ -291,7 +341,7 @@ impl Accumulators {
         Ok(self
             .all
             .iter_mut()
-            .map(|accumulator| accumulator.evaluate(EmitTo::All))
+            .map(|accumulator| accumulator.accumulator().evaluate(EmitTo::All))
             .collect::<Result<_, _>>()?)
     }
 }
@@ -357,6 +407,44 @@ impl GroupTable {
             Some(groups) => Ok(groups.emit(EmitTo::All)?),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The keys of all groups, which stay, and the groups' numbers.
+    fn peek_keys(&mut self) -> Result<(Vec<ArrayRef>, Vec<usize>), StreamError> {
+        let numbers = (0..self.len()).collect();
+        let keys = self.take_keys()?;
+        if let Some(groups) = &mut self.groups {
+            // In their order, so that each gets its number again.
+            groups.intern(&keys, &mut self.indices)?;
+        }
+        Ok((keys, numbers))
+    }
+
+    /// All groups as a batch of states; the table keeps them.
+    pub fn peek_states(&mut self, aggregation: &Aggregation) -> Result<RecordBatch, StreamError> {
+        let (keys, groups) = self.peek_keys()?;
+        let mut states = Vec::new();
+        for aggregate in &mut self.accumulators.all {
+            states.extend(aggregate.peek_states(&groups)?);
+        }
+        aggregation.state_batch(keys, states, groups.len())
+    }
+
+    /// All groups evaluated; the table keeps them.
+    pub fn peek(&mut self) -> Result<Evaluated, StreamError> {
+        let (keys, groups) = self.peek_keys()?;
+        let aggregates = self.accumulators.all.iter_mut();
+        let values = aggregates.map(|aggregate| aggregate.peek_values(&groups)).collect::<Result<_>>()?;
+        Ok((keys, values, groups.len()))
+    }
+
+    /// All groups evaluated; the table is empty afterwards.
+    pub fn evaluate(&mut self) -> Result<Evaluated, StreamError> {
+        let rows = self.len();
+        let keys = self.take_keys()?;
+        let values = self.accumulators.evaluate()?;
+        self.indices.clear();
+        Ok((keys, values, rows))
     }
 
     /// All groups as a batch of states; the table is empty afterwards.

@@ -11,24 +11,32 @@
 //! window ending 12:04                   [ p1     p2     p3 )
 //! ```
 //!
+//! A window that closes is not put together pane by pane: two neighbouring panes are merged once for all windows that
+//! hold both, and so are two such pairs, and so on. A window of `n` panes takes about `2 log n` pieces, and no piece
+//! has to be taken out of another, so that any aggregate will do:
+//!
+//! ```text
+//! panes                          p0   p1   p2   p3   p4   p5   p6   p7
+//! merged                         [ p0 p1 ] [ p2 p3 ] [ p4 p5 ] [ p6 p7 ]
+//!                                [  p0 p1 p2 p3   ]  [  p4 p5 p6 p7   ]
+//! window of p1 to p6                 p1  [ p2 p3 ] [ p4 p5 ]  p6
+//! ```
+//!
 //! State is bounded by the panes of open windows: at most `size / slide + (delay + lateness) / slide + 1`
-//! of them, each with a state row a group.
+//! of them, each with a state row a group, and by what is merged of them, which is less again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use arrow::{
-    array::{Array, TimestampMicrosecondArray, UInt32Array},
+    array::{Array, ArrayRef, TimestampMicrosecondArray, UInt32Array},
     record_batch::RecordBatch,
 };
 
 use super::{
     Partial,
-    aggregate::{Aggregation, GroupTable},
+    aggregate::{Aggregation, Evaluated, GroupTable},
 };
 use crate::{error::StreamError, time::Watermark, window::WindowSpec};
-
-/// State batches of a pane are merged into one when there are more than this.
-const MAX_BATCHES: usize = 16;
 
 /// Rows counted into panes, on the thread that reads them.
 pub struct PanePartials {
@@ -69,7 +77,6 @@ impl PanePartials {
     }
 
     fn add(&mut self, pane: i64, inputs: &super::aggregate::Inputs, rows: usize) -> Result<(), StreamError> {
-        use std::collections::btree_map::Entry;
         let (table, count) = match self.panes.entry(pane) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert((self.aggregation.table()?, 0)),
@@ -97,14 +104,65 @@ impl PanePartials {
 }
 
 /// A window's rows: end, key columns, aggregate columns.
-pub type WindowRows = (i64, Vec<arrow::array::ArrayRef>, Vec<arrow::array::ArrayRef>, usize);
+pub type WindowRows = (i64, Vec<ArrayRef>, Vec<ArrayRef>, usize);
+
+/// `2^level` panes side by side, the `number`-th such piece counted from the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Piece {
+    level: u32,
+    number: i64,
+}
+
+impl Piece {
+    /// The fewest pieces that cover the panes of the numbers `[from, to)`.
+    fn cover(mut from: i64, to: i64) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        while from < to {
+            let fits = to.saturating_sub(from).ilog2();
+            let level = from.trailing_zeros().min(fits);
+            pieces.push(Piece { level, number: from >> level });
+            from += 1 << level;
+        }
+        pieces
+    }
+
+    /// The number of the pane behind its last one.
+    fn end(self) -> i64 {
+        self.number.saturating_add(1).saturating_mul(1 << self.level)
+    }
+
+    /// Its halves; none of a single pane.
+    fn halves(self) -> Option<[Piece; 2]> {
+        let level = self.level.checked_sub(1)?;
+        Some([0, 1].map(|half| Piece { level, number: self.number * 2 + half }))
+    }
+}
+
+/// A pane in the merge stage. What compute threads send is merged when it comes: provisional rows then cost what they
+/// hold, not what went into them.
+struct Pane {
+    table: GroupTable,
+    /// The table's states, until more comes.
+    states: Option<RecordBatch>,
+}
+
+impl Pane {
+    fn states(&mut self, aggregation: &Aggregation) -> Result<RecordBatch, StreamError> {
+        if let Some(states) = &self.states {
+            return Ok(states.clone());
+        }
+        Ok(self.states.insert(self.table.peek_states(aggregation)?).clone())
+    }
+}
 
 /// The panes of open windows.
 pub struct Panes {
     aggregation: Aggregation,
     slide_us: i64,
     size_us: i64,
-    panes: BTreeMap<i64, Vec<RecordBatch>>,
+    panes: BTreeMap<i64, Pane>,
+    /// Panes merged, for windows that close.
+    merged: BTreeMap<Piece, RecordBatch>,
     /// Panes that changed since provisional rows were last asked for.
     changed: BTreeSet<i64>,
     /// Windows that end at or before this are closed.
@@ -119,22 +177,29 @@ impl Panes {
             slide_us,
             size_us,
             panes: BTreeMap::new(),
+            merged: BTreeMap::new(),
             changed: BTreeSet::new(),
             closed_us: i64::MIN,
         }
     }
 
     /// Adds states to a pane; `false` if every window of the pane is closed.
-    pub fn merge(&mut self, pane_us: i64, states: RecordBatch) -> Result<bool, StreamError> {
+    pub fn merge(&mut self, pane_us: i64, states: &RecordBatch) -> Result<bool, StreamError> {
         if pane_us.saturating_add(self.size_us) <= self.closed_us {
             return Ok(false);
         }
-        let batches = self.panes.entry(pane_us).or_default();
-        batches.push(states);
-        if batches.len() > MAX_BATCHES {
-            *batches = vec![self.aggregation.combine(batches.iter())?];
-        }
+        let pane = match self.panes.entry(pane_us) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Pane { table: self.aggregation.table()?, states: None }),
+        };
+        pane.table.merge(&self.aggregation, &states)?;
+        pane.states = None;
         self.changed.insert(pane_us);
+        // A late row: what was merged without it is merged again when it is next wanted.
+        let number = self.number(pane_us);
+        for level in 1..=(self.size_us / self.slide_us).ilog2() {
+            self.merged.remove(&Piece { level, number: number >> level });
+        }
         Ok(true)
     }
 
@@ -146,16 +211,55 @@ impl Panes {
         let ends = self.ends(|end| end <= limit_us, self.panes.keys());
         let mut windows = Vec::with_capacity(ends.len());
         for end in ends {
-            let batches =
-                self.panes.range(end.saturating_sub(self.size_us)..end).flat_map(|(_, batches)| batches);
-            let (keys, values, rows) = self.aggregation.evaluate(batches)?;
+            let start = end.saturating_sub(self.size_us);
+            let (keys, values, rows) = if self.slide_us == self.size_us {
+                // No other window holds this pane.
+                let Some(mut pane) = self.panes.remove(&start) else { continue };
+                pane.table.evaluate()?
+            } else {
+                let mut batches = Vec::new();
+                for piece in Piece::cover(self.number(start), self.number(end)) {
+                    batches.extend(self.states_of(piece)?);
+                }
+                self.aggregation.evaluate(&batches)?
+            };
             windows.push((end, keys, values, rows));
         }
         self.closed_us = limit_us;
-        let size_us = self.size_us;
+        let (size_us, slide_us) = (self.size_us, self.slide_us);
+        self.merged.retain(|piece, _| {
+            let last_us = piece.end().saturating_sub(1).saturating_mul(slide_us);
+            last_us.saturating_add(size_us) > limit_us
+        });
         self.panes.retain(|pane, _| pane.saturating_add(size_us) > limit_us);
         self.changed.retain(|pane| pane.saturating_add(size_us) > limit_us);
         Ok(windows)
+    }
+
+    /// The number of the pane that starts at `pane_us`.
+    fn number(&self, pane_us: i64) -> i64 {
+        pane_us.div_euclid(self.slide_us)
+    }
+
+    /// The states of a piece; none where all its panes are empty.
+    fn states_of(&mut self, piece: Piece) -> Result<Option<RecordBatch>, StreamError> {
+        let Some(halves) = piece.halves() else {
+            let pane_us = piece.number.saturating_mul(self.slide_us);
+            let pane = self.panes.get_mut(&pane_us);
+            return pane.map(|pane| pane.states(&self.aggregation)).transpose();
+        };
+        if let Some(merged) = self.merged.get(&piece) {
+            return Ok(Some(merged.clone()));
+        }
+        let [left, right] = halves.map(|half| self.states_of(half));
+        let merged = match (left?, right?) {
+            (Some(left), Some(right)) => Some(self.aggregation.combine([&left, &right])?),
+            (left, right) => left.or(right),
+        };
+        if let Some(merged) = &merged {
+            self.merged.insert(piece, merged.clone());
+        }
+        Ok(merged)
     }
 
     /// The ends of open windows over `panes` for which `wanted` holds.
@@ -194,36 +298,33 @@ impl Panes {
         }
         let ends = self.ends(|_| true, changed.iter().chain(overlay.keys()));
         let newest = self.panes.keys().chain(overlay.keys()).max().copied().unwrap_or(i64::MIN);
-        let pane_batches = |pane: i64| {
-            let own = self.panes.get(&pane).into_iter().flatten();
-            own.chain(overlay.get(&pane).into_iter().flatten())
-        };
         let panes: BTreeSet<i64> = self.panes.keys().chain(overlay.keys()).copied().collect();
 
         let mut windows = Vec::with_capacity(ends.len());
         let mut running: Option<RecordBatch> = None;
+        // Of the window before, which is this one's too where no pane was added.
+        let mut evaluated: Option<Evaluated> = None;
         let mut from = i64::MAX;
         for end in ends.into_iter().rev() {
             let start = end.saturating_sub(self.size_us);
-            let (keys, values, rows) = if end > newest {
+            let (keys, values, rows) = if self.slide_us == self.size_us && !overlay.contains_key(&start) {
+                let Some(pane) = self.panes.get_mut(&start) else { continue };
+                pane.table.peek()?
+            } else if end > newest {
                 let added: Vec<i64> = panes.range(start..from).copied().collect();
-                if !added.is_empty() || running.is_none() {
-                    let combined = self.aggregation.combine(
-                        added
-                            .iter()
-                            .flat_map(|pane| pane_batches(*pane))
-                            .cloned()
-                            .chain(running.take())
-                            .collect::<Vec<_>>()
-                            .iter(),
-                    )?;
-                    running = Some(combined);
-                }
                 from = start;
-                self.aggregation.evaluate(running.as_ref())?
+                match evaluated.clone().filter(|_| added.is_empty()) {
+                    Some(evaluated) => evaluated,
+                    None => {
+                        let mut batches = self.states_with(overlay, added)?;
+                        batches.extend(running.take());
+                        running = Some(self.aggregation.combine(&batches)?);
+                        evaluated.insert(self.aggregation.evaluate(running.as_ref())?).clone()
+                    }
+                }
             } else {
-                let batches = panes.range(start..end).flat_map(|pane| pane_batches(*pane));
-                self.aggregation.evaluate(batches)?
+                let batches = self.states_with(overlay, panes.range(start..end).copied())?;
+                self.aggregation.evaluate(&batches)?
             };
             if rows > 0 {
                 windows.push((end, keys, values, rows));
@@ -233,12 +334,26 @@ impl Panes {
         Ok(windows)
     }
 
+    /// The states of panes, and of the overlay over them.
+    fn states_with(
+        &mut self,
+        overlay: &BTreeMap<i64, Vec<RecordBatch>>,
+        panes: impl IntoIterator<Item = i64>,
+    ) -> Result<Vec<RecordBatch>, StreamError> {
+        let mut batches = Vec::new();
+        for pane_us in panes {
+            if let Some(pane) = self.panes.get_mut(&pane_us) {
+                batches.push(pane.states(&self.aggregation)?);
+            }
+            batches.extend(overlay.get(&pane_us).into_iter().flatten().cloned());
+        }
+        Ok(batches)
+    }
+
     /// The panes with their states, one batch a pane.
     pub fn snapshot(&mut self) -> Result<Vec<(i64, RecordBatch)>, StreamError> {
-        for batches in self.panes.values_mut().filter(|batches| batches.len() > 1) {
-            *batches = vec![self.aggregation.combine(batches.iter())?];
-        }
-        Ok(self.panes.iter().flat_map(|(pane, batches)| batches.iter().map(|b| (*pane, b.clone()))).collect())
+        let panes = self.panes.iter_mut();
+        panes.map(|(pane_us, pane)| Ok((*pane_us, pane.states(&self.aggregation)?))).collect()
     }
 
     /// Windows that end at or before `limit_us` were closed before a restart.
@@ -258,4 +373,25 @@ pub fn event_times(array: &dyn Array) -> Result<&TimestampMicrosecondArray, Stre
         .as_any()
         .downcast_ref()
         .ok_or_else(|| StreamError::internal(format!("event time is a {} column", array.data_type())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_cover_each_pane_once_and_are_few(from in -200_i64..200, panes in 0_i64..130) {
+            let pieces = Piece::cover(from, from + panes);
+            let mut next = from;
+            for piece in &pieces {
+                prop_assert_eq!(piece.number << piece.level, next);
+                next = piece.end();
+            }
+            prop_assert_eq!(next, from + panes);
+            prop_assert!(pieces.len() <= 14, "{} pieces", pieces.len());
+        }
+    }
 }

@@ -13,9 +13,10 @@
 //! A session closes when the watermark passes its end (its last row plus the gap). Nothing looks at all sessions
 //! to find those: they wait in a [`wheel`] by their ends. A compute thread closes none and has no wheel.
 //!
-//! Memory for an open session: an entry of 48 bytes, its key in an allocation of its own, 5 to 10 bytes in the hash
-//! table, and its aggregates, 8 bytes for a count, 9 for a sum.
+//! Memory for an open session: an entry of 72 bytes, in which a key of up to 38 bytes has room, 6 to 12 bytes in the
+//! hash table, and its aggregates, mostly [a word each](super::aggregate::slots::words).
 
+pub mod key;
 pub mod keys;
 pub mod wheel;
 
@@ -29,11 +30,13 @@ use arrow::{
 use hashbrown::HashTable;
 
 use self::{
+    key::Key,
     keys::KeyCodec,
     wheel::{Links, Wheel},
 };
 use super::aggregate::{
     Aggregation,
+    pages::Pages,
     slots::{Slot, SlotAccumulators, index},
 };
 use crate::error::StreamError;
@@ -42,6 +45,8 @@ use crate::error::StreamError;
 const TIME_COLUMNS: usize = 2;
 /// No slot.
 const NONE: Slot = Slot::MAX;
+/// Sessions that are closed in one go: what is made of them is held in memory until it is written.
+const AT_ONCE: usize = 32_768;
 /// Ends and starts are known to this part of the gap, or to a second where that is less.
 const TICKS: i64 = 1_024;
 
@@ -62,11 +67,12 @@ pub struct SessionRows {
     pub values: Vec<ArrayRef>,
 }
 
-/// A session, one cache line.
+/// A session.
+#[derive(Clone)]
 struct Entry {
     first_us: i64,
     last_us: i64,
-    key: Option<Box<[u8]>>,
+    key: Key,
     /// Tells most keys apart without a look at them, and spares hashing them when the table grows.
     hash: u32,
     /// Another open session of the same key.
@@ -85,7 +91,22 @@ impl Entry {
     }
 }
 
-impl Links for Vec<Entry> {
+impl Default for Entry {
+    fn default() -> Self {
+        Entry {
+            first_us: 0,
+            last_us: 0,
+            key: Key::Null,
+            hash: 0,
+            other: NONE,
+            next: NONE,
+            is_open: false,
+            is_changed: false,
+        }
+    }
+}
+
+impl Links for Pages<Entry> {
     fn next(&mut self, slot: Slot) -> &mut Slot {
         &mut self[index(slot)].next
     }
@@ -101,7 +122,9 @@ pub struct Sessions {
     hasher: ahash::RandomState,
     /// One session of each key; the key's others hang on it.
     table: HashTable<Slot>,
-    entries: Vec<Entry>,
+    entries: Pages<Entry>,
+    /// Slots that were ever in use are below this.
+    used: usize,
     free: Vec<Slot>,
     accumulators: SlotAccumulators,
     /// Only where sessions are closed.
@@ -114,6 +137,7 @@ pub struct Sessions {
     changed: Option<Vec<Slot>>,
     // Kept for their memory.
     slots: Vec<Slot>,
+    hashes: Vec<u32>,
     joins: Vec<(Slot, Slot)>,
 }
 
@@ -143,13 +167,15 @@ impl Sessions {
             // Fixed seeds: what depends on the order of keys must not differ from run to run.
             hasher: ahash::RandomState::with_seeds(1, 2, 3, 4),
             table: HashTable::new(),
-            entries: Vec::new(),
+            entries: Pages::default(),
+            used: 0,
             free: Vec::new(),
             wheel: None,
             starts: knows_starts.then(BTreeMap::new),
             open: 0,
             changed: None,
             slots: Vec::new(),
+            hashes: Vec::new(),
             joins: Vec::new(),
         })
     }
@@ -205,24 +231,30 @@ impl Sessions {
     fn place(&mut self, keys: &[ArrayRef], firsts: &[i64], lasts: &[i64]) -> Result<(), StreamError> {
         let keys = self.codec.encode(keys)?;
         self.slots.clear();
+        self.hashes.clear();
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        self.hashes.extend((0..firsts.len()).map(|row| self.hasher.hash_one(keys.get(row)) as u32));
         for (row, (&first_us, &last_us)) in firsts.iter().zip(lasts).enumerate() {
-            let key = keys.get(row);
-            let slot = self.place_one(key, first_us, last_us)?;
+            let slot = self.place_one(self.hashes[row], keys.get(row), first_us, last_us)?;
             self.slots.push(slot);
         }
         Ok(())
     }
 
-    fn place_one(&mut self, key: Option<&[u8]>, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
-        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let hash = self.hasher.hash_one(key) as u32;
+    fn place_one(
+        &mut self,
+        hash: u32,
+        key: Option<&[u8]>,
+        first_us: i64,
+        last_us: i64,
+    ) -> Result<Slot, StreamError> {
         let entries = &self.entries;
         let found = self.table.find(spread(hash), |slot| {
             let entry = &entries[index(*slot)];
-            entry.hash == hash && entry.key.as_deref() == key
+            entry.hash == hash && entry.key.is(key)
         });
         let Some(&head) = found else {
-            let slot = self.open(hash, key, first_us, last_us)?;
+            let slot = self.open(hash, Key::new(key), first_us, last_us)?;
             let entries = &self.entries;
             self.table.insert_unique(spread(hash), slot, |slot| spread(entries[index(*slot)].hash));
             return Ok(slot);
@@ -253,7 +285,7 @@ impl Sessions {
         let into = match joined.split_first() {
             None => {
                 let key = self.entries[index(head)].key.clone();
-                self.open(hash, key.as_deref(), first, last)?
+                self.open(hash, key, first, last)?
             }
             Some((into, rest)) => {
                 for from in rest {
@@ -303,38 +335,22 @@ impl Sessions {
         }
     }
 
-    fn open(
-        &mut self,
-        hash: u32,
-        key: Option<&[u8]>,
-        first_us: i64,
-        last_us: i64,
-    ) -> Result<Slot, StreamError> {
-        let entry = Entry {
-            first_us,
-            last_us,
-            key: key.map(Box::from),
-            hash,
-            other: NONE,
-            next: NONE,
-            is_open: true,
-            is_changed: false,
-        };
+    fn open(&mut self, hash: u32, key: Key, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
+        let entry =
+            Entry { first_us, last_us, key, hash, other: NONE, next: NONE, is_open: true, is_changed: false };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.entries[index(slot)] = entry;
                 slot
             }
             None => {
-                let slot = Slot::try_from(self.entries.len()).ok().filter(|slot| *slot != NONE);
+                let slot = Slot::try_from(self.used).ok().filter(|slot| *slot != NONE);
                 let slot =
                     slot.ok_or_else(|| StreamError::internal("more than four billion open sessions"))?;
-                if self.entries.len() == self.entries.capacity() {
-                    // By a quarter: doubling would double the memory of ten million open sessions.
-                    self.entries.reserve_exact((self.entries.len() / 4).max(1_024));
-                }
-                self.entries.push(entry);
-                self.accumulators.grow(self.entries.len());
+                self.used += 1;
+                self.entries.grow(self.used);
+                self.accumulators.grow(self.used);
+                self.entries[index(slot)] = entry;
                 slot
             }
         };
@@ -435,10 +451,10 @@ impl Sessions {
         }
         // One of several of its key.
         let entries = &self.entries;
-        let key = entries[index(slot)].key.as_deref();
+        let key = entries[index(slot)].key.get();
         let head = self.table.find(spread(hash), |found| {
             let entry = &entries[index(*found)];
-            entry.hash == hash && entry.key.as_deref() == key
+            entry.hash == hash && entry.key.is(key)
         });
         if let Some(&head) = head {
             let mut sessions = self.sessions_of(head);
@@ -456,7 +472,7 @@ impl Sessions {
 
     fn release(&mut self, slot: Slot) {
         self.accumulators.clear(slot);
-        self.entries[index(slot)].key = None;
+        self.entries[index(slot)].key = Key::Null;
         self.free.push(slot);
     }
 
@@ -469,7 +485,7 @@ impl Sessions {
     }
 
     fn key_columns(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError> {
-        self.codec.decode(slots.iter().map(|slot| self.entries[index(*slot)].key.as_deref()))
+        self.codec.decode(slots.iter().map(|slot| self.entries[index(*slot)].key.get()))
     }
 
     /// Slots as fragments.
@@ -497,13 +513,18 @@ impl Sessions {
     fn sort(&self, slots: &mut [Slot]) {
         slots.sort_unstable_by(|a, b| {
             let (a, b) = (&self.entries[index(*a)], &self.entries[index(*b)]);
-            (a.last_us, a.first_us, &a.key).cmp(&(b.last_us, b.first_us, &b.key))
+            (a.last_us, a.first_us, a.key.get()).cmp(&(b.last_us, b.first_us, b.key.get()))
         });
     }
 
     fn all_open(&self) -> Vec<Slot> {
-        let slots = (0..).zip(&self.entries).filter(|(_, entry)| entry.is_open);
+        let slots = (0..).zip(self.entries.iter(self.used)).filter(|(_, entry)| entry.is_open);
         slots.map(|(slot, _)| slot).collect()
+    }
+
+    /// How far sessions can be closed in one go: up to `limit_us`, or less far where very many wait.
+    pub fn close_until(&self, limit_us: i64) -> i64 {
+        self.wheel.as_ref().map_or(limit_us, |wheel| wheel.until(limit_us, AT_ONCE))
     }
 
     /// Closes the sessions whose end `is_over`, none of which is above `limit_us`, and hands over their rows in
@@ -540,10 +561,11 @@ impl Sessions {
     pub fn take_all(&mut self) -> Result<RecordBatch, StreamError> {
         let slots = self.all_open();
         let batch = self.fragments(&slots)?;
-        for slot in 0..Slot::try_from(self.entries.len()).unwrap_or(NONE) {
+        for slot in 0..Slot::try_from(self.used).unwrap_or(NONE) {
             self.accumulators.clear(slot);
+            self.entries[index(slot)].key = Key::Null;
         }
-        self.entries.clear();
+        self.used = 0;
         self.free.clear();
         self.table.clear();
         if let Some(starts) = &mut self.starts {

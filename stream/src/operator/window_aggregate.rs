@@ -35,7 +35,11 @@ use super::{
     hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
     session::{SessionRows, Sessions},
 };
-use crate::{error::StreamError, time::Watermark, window::WindowSpec};
+use crate::{
+    error::StreamError,
+    time::{EventTime, Watermark},
+    window::WindowSpec,
+};
 
 /// Flink's `window_time` is the last millisecond of the window.
 pub const WINDOW_TIME_US: i64 = 1_000;
@@ -240,7 +244,7 @@ impl WindowAggregate {
     fn merge(&mut self, partial: Partial) -> Result<u64, StreamError> {
         match &mut self.state {
             State::Panes(panes) => {
-                let taken = panes.merge(partial.pane_us, partial.states)?;
+                let taken = panes.merge(partial.pane_us, &partial.states)?;
                 Ok(if taken { 0 } else { partial.rows })
             }
             State::Sessions(sessions) => {
@@ -363,9 +367,19 @@ impl Operator for WindowAggregate {
     }
 
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
-        self.watermark.advance(self.spec.time_kind.watermark(marks));
-        let (watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
-        let Some(limit_us) = closing_limit(watermark, lateness_us) else { return Ok(()) };
+        let (mut watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
+        watermark.advance(self.spec.time_kind.watermark(marks));
+        let Some(mut limit_us) = closing_limit(watermark, lateness_us) else { return Ok(()) };
+        if let State::Sessions(sessions) = &self.state {
+            // Step by step, as if the watermark had come in smaller steps.
+            let until_us = sessions.close_until(limit_us);
+            if until_us < limit_us {
+                output.is_partial = true;
+                limit_us = until_us;
+                watermark = Watermark::at(EventTime::from_micros(until_us.saturating_add(lateness_us)));
+            }
+        }
+        self.watermark.advance(watermark);
         let window = self.spec.window;
         let earliest_open = match &mut self.state {
             State::Panes(panes) => {
@@ -443,7 +457,7 @@ impl Operator for WindowAggregate {
                 State::Sessions(sessions) => sessions.merge(&batch)?,
                 State::Panes(panes) => {
                     let (pane_us, states) = without_pane(&batch)?;
-                    panes.merge(pane_us, states)?;
+                    panes.merge(pane_us, &states)?;
                 }
             }
         }

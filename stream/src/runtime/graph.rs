@@ -42,6 +42,8 @@ struct Node {
     /// The promise it was given, and the one it gives.
     marks_in: Marks,
     marks_out: Marks,
+    /// It has not written all that the promise lets it write.
+    is_behind: bool,
     /// Whether its provisional rows reach a sink that takes them.
     emits: bool,
     /// By worker and source, the earliest start of a session that is still with the worker.
@@ -78,6 +80,7 @@ impl Graph {
                 sources: Vec::new(),
                 marks_in: Marks::START,
                 marks_out: Marks::START,
+                is_behind: false,
                 emits: false,
                 held: BTreeMap::new(),
             });
@@ -164,7 +167,8 @@ impl Graph {
         (0..self.progress.len()).map(|source| self.source_watermark(source)).min().unwrap_or(Watermark::END)
     }
 
-    /// Carries the sources' watermarks through the graph: windows close, final rows come out.
+    /// Carries the sources' watermarks through the graph: windows close, final rows come out. Not all at once
+    /// where there are very many; then the graph [is behind](Graph::is_behind).
     pub fn advance(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
         let sources: Vec<Marks> =
             (0..self.progress.len()).map(|source| Marks::source(self.source_watermark(source))).collect();
@@ -174,18 +178,24 @@ impl Graph {
             let from_nodes = node.inputs.iter().map(|input| self.nodes[*input].marks_out);
             let Some(marks) = from_sources.chain(from_nodes).reduce(Marks::min) else { continue };
             let node = &mut self.nodes[index];
-            if !node.marks_in.advance(marks) {
+            if !node.marks_in.advance(marks) && !node.is_behind {
                 continue;
             }
             let mut output = Output::default();
             node.operator.held(node.held.values().min().copied());
             node.operator.watermark(node.marks_in, &mut output)?;
+            node.is_behind = output.is_partial;
             if let Some(marks) = output.marks {
                 node.marks_out.advance(marks);
             }
             self.deliver(index, output.rows)?;
         }
         self.take_pending()
+    }
+
+    /// Whether [`advance`](Graph::advance) is to be called again.
+    pub fn is_behind(&self) -> bool {
+        self.nodes.iter().any(|node| node.is_behind)
     }
 
     /// Asks for provisional rows.

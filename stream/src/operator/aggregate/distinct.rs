@@ -28,7 +28,7 @@ use datafusion::{
 };
 use twox_hash::XxHash3_128;
 
-use super::slots::{Slot, SlotAccumulator, for_each_row, grow, index};
+use super::slots::{Slot, SlotAccumulator, for_each_row, grow, index, words::Words};
 use crate::error::StreamError;
 
 /// The type of the state column.
@@ -153,16 +153,22 @@ fn for_each_state(states: &ArrayRef, mut add: impl FnMut(usize, u128)) -> Result
 /// The values of all groups.
 #[derive(Debug, Default)]
 pub struct DistinctGroups {
-    values: Set<(u32, u128)>,
+    /// Of the first group, which is the only one of a query without keys: half of what an entry takes with its group.
+    first: Set<u128>,
+    /// Of all others.
+    others: Set<(u32, u128)>,
     /// How many each group has.
     counts: Vec<i64>,
 }
 
 impl DistinctGroups {
+    #[inline]
     fn add(&mut self, group: usize, value: u128) {
-        if self.values.insert((u32::try_from(group).unwrap_or(u32::MAX), value)) {
-            self.counts[group] += 1;
-        }
+        let is_new = match group {
+            0 => self.first.insert(value),
+            _ => self.others.insert((u32::try_from(group).unwrap_or(u32::MAX), value)),
+        };
+        self.counts[group] += i64::from(is_new);
     }
 
     fn grow(&mut self, groups: usize) {
@@ -173,14 +179,57 @@ impl DistinctGroups {
     fn take(&mut self, emit_to: EmitTo, wanted: bool) -> (Vec<i64>, Vec<(u32, u128)>) {
         let counts = emit_to.take_needed(&mut self.counts);
         let taken = u32::try_from(counts.len()).unwrap_or(u32::MAX);
-        let values = std::mem::take(&mut self.values);
+        let first = std::mem::take(&mut self.first).into_iter().map(|value| (0, value));
+        let values = first.chain(std::mem::take(&mut self.others));
         if self.counts.is_empty() {
-            return (counts, if wanted { values.into_iter().collect() } else { Vec::new() });
+            return (counts, if wanted { values.collect() } else { Vec::new() });
         }
-        let (out, kept): (Vec<_>, Vec<_>) = values.into_iter().partition(|(group, _)| *group < taken);
-        self.values = kept.into_iter().map(|(group, value)| (group - taken, value)).collect();
+        let (out, kept): (Vec<_>, Vec<_>) = values.partition(|(group, _)| *group < taken);
+        for (group, value) in kept {
+            match group - taken {
+                0 => self.first.insert(value),
+                group => self.others.insert((group, value)),
+            };
+        }
         (counts, out)
     }
+}
+
+impl DistinctGroups {
+    /// The values of all groups, which keep them.
+    pub fn peek_state(&self) -> ArrayRef {
+        let first = self.first.iter().map(|value| (0, *value));
+        state_column(&self.counts, first.chain(self.others.iter().copied()))
+    }
+
+    /// How many each group has.
+    pub fn peek_counts(&self) -> ArrayRef {
+        Arc::new(Int64Array::from(self.counts.clone()))
+    }
+}
+
+/// The state of groups with so many values each, from the values with their groups in any order.
+fn state_column(counts: &[i64], values: impl IntoIterator<Item = (u32, u128)>) -> ArrayRef {
+    // By counting: where each group's next value goes.
+    let mut places = Vec::with_capacity(counts.len());
+    let mut total = 0;
+    for count in counts {
+        places.push(total);
+        total += usize::try_from(*count).unwrap_or_default();
+    }
+    let mut sorted = vec![0_u128; total];
+    for (group, value) in values {
+        let place = &mut places[index(group)];
+        sorted[*place] = value;
+        *place += 1;
+    }
+    let mut builder = BinaryBuilder::with_capacity(counts.len(), total * WIDTH);
+    let (mut start, mut bytes) = (0, Vec::new());
+    for end in places {
+        write(&sorted[start..end], &mut bytes, &mut builder);
+        start = end;
+    }
+    Arc::new(builder.finish())
 }
 
 impl GroupsAccumulator for DistinctGroups {
@@ -202,6 +251,12 @@ impl GroupsAccumulator for DistinctGroups {
         total_num_groups: usize,
     ) -> Result<()> {
         self.grow(total_num_groups);
+        if total_num_groups == 1 && self.first.is_empty() {
+            // All of the first ones are new.
+            let values =
+                values[0].as_binary_opt::<i32>().map_or(0, |states| states.value_data().len() / WIDTH);
+            self.first.reserve(values);
+        }
         for_each_state(&values[0], |row, value| self.add(group_indices[row], value))
     }
 
@@ -211,28 +266,7 @@ impl GroupsAccumulator for DistinctGroups {
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let (counts, values) = self.take(emit_to, true);
-        // Values by group, by counting: where each group's next value goes.
-        let mut places = Vec::with_capacity(counts.len());
-        let mut total = 0;
-        for count in &counts {
-            places.push(total);
-            total += usize::try_from(*count).unwrap_or_default();
-        }
-        let mut sorted = vec![0_u128; total];
-        for (group, value) in values {
-            let place = &mut places[index(group)];
-            sorted[*place] = value;
-            *place += 1;
-        }
-        let mut builder = BinaryBuilder::with_capacity(counts.len(), total * WIDTH);
-        let mut start = 0;
-        let mut bytes = Vec::new();
-        for count in counts {
-            let end = start + usize::try_from(count).unwrap_or_default();
-            write(&sorted[start..end], &mut bytes, &mut builder);
-            start = end;
-        }
-        Ok(vec![Arc::new(builder.finish())])
+        Ok(vec![state_column(&counts, values)])
     }
 
     fn convert_to_state(
@@ -248,7 +282,8 @@ impl GroupsAccumulator for DistinctGroups {
 
     fn size(&self) -> usize {
         size_of::<Self>()
-            + self.values.capacity() * (size_of::<(u32, u128)>() + 1)
+            + self.first.capacity() * (size_of::<u128>() + 1)
+            + self.others.capacity() * (size_of::<(u32, u128)>() + 1)
             + self.counts.capacity() * size_of::<i64>()
     }
 }
@@ -279,6 +314,7 @@ impl SlotAccumulator for DistinctSlots {
 
     fn update(
         &mut self,
+        _: &mut Words,
         slots: &[Slot],
         arguments: &[ArrayRef],
         filter: Option<&BooleanArray>,
@@ -288,19 +324,24 @@ impl SlotAccumulator for DistinctSlots {
         })?)
     }
 
-    fn merge(&mut self, slots: &[Slot], states: &[ArrayRef]) -> std::result::Result<(), StreamError> {
+    fn merge(
+        &mut self,
+        _: &mut Words,
+        slots: &[Slot],
+        states: &[ArrayRef],
+    ) -> std::result::Result<(), StreamError> {
         Ok(for_each_state(&states[0], |row, value| {
             self.slots[index(slots[row])].insert(value);
         })?)
     }
 
-    fn join(&mut self, into: Slot, from: Slot) -> std::result::Result<(), StreamError> {
+    fn join(&mut self, _: &mut Words, into: Slot, from: Slot) -> std::result::Result<(), StreamError> {
         let values = std::mem::take(&mut self.slots[index(from)]);
         self.slots[index(into)].extend(values);
         Ok(())
     }
 
-    fn states(&mut self, slots: &[Slot]) -> std::result::Result<Vec<ArrayRef>, StreamError> {
+    fn states(&mut self, _: &Words, slots: &[Slot]) -> std::result::Result<Vec<ArrayRef>, StreamError> {
         let mut builder = BinaryBuilder::new();
         let mut bytes = Vec::new();
         for slot in slots {
@@ -309,7 +350,7 @@ impl SlotAccumulator for DistinctSlots {
         Ok(vec![Arc::new(builder.finish())])
     }
 
-    fn evaluate(&mut self, slots: &[Slot]) -> std::result::Result<ArrayRef, StreamError> {
+    fn evaluate(&mut self, _: &Words, slots: &[Slot]) -> std::result::Result<ArrayRef, StreamError> {
         let counts =
             slots.iter().map(|slot| i64::try_from(self.slots[index(*slot)].len()).unwrap_or(i64::MAX));
         Ok(Arc::new(Int64Array::from_iter_values(counts)))

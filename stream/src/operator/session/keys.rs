@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, StringArray, StringBuilder},
+    array::{Array, ArrayRef, AsArray, BinaryBuilder, StringArray},
     datatypes::{DataType, Schema},
     row::{RowConverter, Rows, SortField},
 };
@@ -63,12 +63,11 @@ impl KeyCodec {
         match self {
             KeyCodec::None => Ok(Vec::new()),
             KeyCodec::Text => {
-                let mut texts = StringBuilder::with_capacity(keys.len(), keys.len() * 16);
-                for key in keys {
-                    let text = key.map(std::str::from_utf8).transpose();
-                    texts.append_option(text.map_err(|_| StreamError::internal("a text key is not text"))?);
-                }
-                Ok(vec![Arc::new(texts.finish())])
+                // As bytes first: whether they are text is asked once for all of them.
+                let mut texts = BinaryBuilder::with_capacity(keys.len(), keys.len() * 32);
+                keys.for_each(|key| texts.append_option(key));
+                let texts = StringArray::try_from_binary(texts.finish());
+                Ok(vec![Arc::new(texts.map_err(|_| StreamError::internal("a text key is not text"))?)])
             }
             KeyCodec::Rows(converter) => {
                 let parser = converter.parser();

@@ -18,7 +18,8 @@ pub trait Links {
 #[derive(Debug)]
 pub struct Wheel {
     tick_us: i64,
-    heads: BTreeMap<i64, Slot>,
+    /// The first slot of each list, and how many there are.
+    heads: BTreeMap<i64, (Slot, usize)>,
 }
 
 impl Wheel {
@@ -29,8 +30,22 @@ impl Wheel {
 
     /// Puts a slot in for the time `due_us`.
     pub fn put(&mut self, links: &mut impl Links, slot: Slot, due_us: i64) {
-        let head = self.heads.entry(due_us.div_euclid(self.tick_us)).or_insert(Slot::MAX);
+        let tick = due_us.div_euclid(self.tick_us);
+        let (head, count) = self.heads.entry(tick).or_insert((Slot::MAX, 0));
         *links.next(slot) = std::mem::replace(head, slot);
+        *count += 1;
+    }
+
+    /// The end of the first ticks that hold `many` slots together, or `limit_us` if that comes first.
+    pub fn until(&self, limit_us: i64, many: usize) -> i64 {
+        let mut waiting = 0;
+        for (tick, (_, count)) in &self.heads {
+            waiting += count;
+            if waiting >= many {
+                return tick.saturating_add(1).saturating_mul(self.tick_us).min(limit_us);
+            }
+        }
+        limit_us
     }
 
     /// Takes out all slots of the ticks up to the one of `now_us`; of that last one some may not be due yet.
@@ -41,7 +56,7 @@ impl Wheel {
             if *entry.key() > last {
                 break;
             }
-            let mut slot = entry.remove();
+            let (mut slot, _) = entry.remove();
             while slot != Slot::MAX {
                 taken.push(slot);
                 slot = *links.next(slot);

@@ -33,7 +33,7 @@ use datafusion::{
 
 use crate::{
     error::StreamError,
-    operator::aggregate::slots::{Slot, SlotAccumulator, grow, index},
+    operator::aggregate::slots::{Slot, SlotAccumulator, grow, index, words::Words},
     table::timestamp_type,
 };
 
@@ -283,6 +283,7 @@ impl SlotAccumulator for FunnelSlots {
 
     fn update(
         &mut self,
+        _: &mut Words,
         slots: &[Slot],
         arguments: &[ArrayRef],
         filter: Option<&BooleanArray>,
@@ -291,24 +292,29 @@ impl SlotAccumulator for FunnelSlots {
         Ok(GroupsAccumulator::update_batch(&mut self.0, arguments, &groups, filter, 0)?)
     }
 
-    fn merge(&mut self, slots: &[Slot], states: &[ArrayRef]) -> std::result::Result<(), StreamError> {
+    fn merge(
+        &mut self,
+        _: &mut Words,
+        slots: &[Slot],
+        states: &[ArrayRef],
+    ) -> std::result::Result<(), StreamError> {
         let groups: Vec<usize> = slots.iter().copied().map(index).collect();
         Ok(GroupsAccumulator::merge_batch(&mut self.0, states, &groups, 0)?)
     }
 
-    fn join(&mut self, into: Slot, from: Slot) -> std::result::Result<(), StreamError> {
+    fn join(&mut self, _: &mut Words, into: Slot, from: Slot) -> std::result::Result<(), StreamError> {
         let done = std::mem::take(&mut self.0.groups[index(from)]);
         self.0.groups[index(into)].extend(done);
         Ok(())
     }
 
-    fn states(&mut self, slots: &[Slot]) -> std::result::Result<Vec<ArrayRef>, StreamError> {
+    fn states(&mut self, _: &Words, slots: &[Slot]) -> std::result::Result<Vec<ArrayRef>, StreamError> {
         let groups = slots.iter().map(|slot| self.0.groups[index(*slot)].clone()).collect();
         let mut copy = FunnelStates { groups, ..self.0 };
         Ok(GroupsAccumulator::state(&mut copy, EmitTo::All)?)
     }
 
-    fn evaluate(&mut self, slots: &[Slot]) -> std::result::Result<ArrayRef, StreamError> {
+    fn evaluate(&mut self, _: &Words, slots: &[Slot]) -> std::result::Result<ArrayRef, StreamError> {
         let groups = slots.iter().map(|slot| self.0.groups[index(*slot)].clone()).collect();
         let mut copy = FunnelStates { groups, ..self.0 };
         Ok(GroupsAccumulator::evaluate(&mut copy, EmitTo::All)?)

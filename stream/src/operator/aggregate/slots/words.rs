@@ -1,0 +1,320 @@
+//! Aggregates whose state is a few words: COUNT, and SUM, MIN and MAX of plain types.
+//!
+//! The words of all aggregates of a slot lie side by side in one [`Row`], so that a session that is touched costs
+//! one line of the cache and not one an aggregate.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, Int64Array,
+        PrimitiveArray,
+    },
+    buffer::{BooleanBuffer, NullBuffer},
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    },
+};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+
+use super::{Slot, SlotAccumulator, for_each_row, index};
+use crate::{error::StreamError, operator::aggregate::pages::Pages};
+
+/// Bits of a word.
+const BITS: usize = 64;
+
+/// Which words of a row are whose, while a query is planned.
+#[derive(Debug, Default)]
+pub struct Layout {
+    width: usize,
+    /// The word with the newest bits, and how many of them are taken.
+    bits: Option<(usize, usize)>,
+}
+
+impl Layout {
+    /// So many words side by side; the first one's place.
+    fn words(&mut self, count: usize) -> usize {
+        let at = self.width;
+        self.width += count;
+        at
+    }
+
+    /// A bit: the place of its word, and the word with that bit set.
+    fn bit(&mut self) -> (usize, u64) {
+        let (word, bit) = match self.bits {
+            Some((word, taken)) if taken < BITS => (word, taken),
+            _ => (self.words(1), 0),
+        };
+        self.bits = Some((word, bit + 1));
+        (word, 1 << bit)
+    }
+}
+
+/// The words of all slots, zero in a slot that is clear.
+#[derive(Debug)]
+pub struct Words {
+    width: usize,
+    pages: Pages<u64>,
+}
+
+impl Words {
+    /// No slots yet.
+    pub fn new(layout: &Layout) -> Self {
+        Words { width: layout.width, pages: Pages::default() }
+    }
+
+    /// Makes room for this many slots.
+    pub fn grow(&mut self, slots: usize) {
+        self.pages.grow(slots * self.width);
+    }
+
+    /// Forgets what went into a slot.
+    pub fn clear(&mut self, slot: Slot) {
+        for at in 0..self.width {
+            *self.word(slot, at) = 0;
+        }
+    }
+
+    #[inline]
+    fn get(&self, slot: Slot, at: usize) -> u64 {
+        self.pages[index(slot) * self.width + at]
+    }
+
+    #[inline]
+    fn word(&mut self, slot: Slot, at: usize) -> &mut u64 {
+        &mut self.pages[index(slot) * self.width + at]
+    }
+}
+
+/// A value as words; all zero is its default.
+trait AsWords: ArrowNativeTypeOp {
+    /// How many.
+    const COUNT: usize;
+
+    fn load(words: &Words, slot: Slot, at: usize) -> Self;
+
+    fn store(self, words: &mut Words, slot: Slot, at: usize);
+}
+
+impl AsWords for i64 {
+    const COUNT: usize = 1;
+
+    #[inline]
+    fn load(words: &Words, slot: Slot, at: usize) -> Self {
+        words.get(slot, at).cast_signed()
+    }
+
+    #[inline]
+    fn store(self, words: &mut Words, slot: Slot, at: usize) {
+        *words.word(slot, at) = self.cast_unsigned();
+    }
+}
+
+impl AsWords for i32 {
+    const COUNT: usize = 1;
+
+    fn load(words: &Words, slot: Slot, at: usize) -> Self {
+        // What was stored as one fits.
+        i32::try_from(i64::load(words, slot, at)).unwrap_or_default()
+    }
+
+    fn store(self, words: &mut Words, slot: Slot, at: usize) {
+        i64::from(self).store(words, slot, at);
+    }
+}
+
+impl AsWords for f64 {
+    const COUNT: usize = 1;
+
+    fn load(words: &Words, slot: Slot, at: usize) -> Self {
+        f64::from_bits(words.get(slot, at))
+    }
+
+    fn store(self, words: &mut Words, slot: Slot, at: usize) {
+        *words.word(slot, at) = self.to_bits();
+    }
+}
+
+impl AsWords for i128 {
+    const COUNT: usize = 2;
+
+    fn load(words: &Words, slot: Slot, at: usize) -> Self {
+        let (low, high) = (words.get(slot, at), words.get(slot, at + 1));
+        (u128::from(low) | u128::from(high) << BITS).cast_signed()
+    }
+
+    fn store(self, words: &mut Words, slot: Slot, at: usize) {
+        let value = self.cast_unsigned();
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+        let (low, high) = (value as u64, (value >> BITS) as u64);
+        *words.word(slot, at) = low;
+        *words.word(slot, at + 1) = high;
+    }
+}
+
+/// The implementation for an aggregate without DISTINCT and ORDER BY, if its state is a few words.
+pub fn of(function: &AggregateFunctionExpr, layout: &mut Layout) -> Option<Box<dyn SlotAccumulator>> {
+    let keep = match function.fun().name() {
+        "count" => return Some(Box::new(CountSlots { at: layout.words(1) })),
+        "sum" => Keep::Sum,
+        "min" => Keep::Min,
+        "max" => Keep::Max,
+        _ => return None,
+    };
+    let data_type = function.field().data_type().clone();
+    Some(match &data_type {
+        DataType::Int64 => Box::new(PrimitiveSlots::<Int64Type>::new(keep, data_type, layout)),
+        // The order of NaN and of the two zeros is DataFusion's business.
+        DataType::Float64 if keep == Keep::Sum => {
+            Box::new(PrimitiveSlots::<Float64Type>::new(keep, data_type, layout))
+        }
+        DataType::Decimal128(..) => Box::new(PrimitiveSlots::<Decimal128Type>::new(keep, data_type, layout)),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Box::new(PrimitiveSlots::<TimestampMicrosecondType>::new(keep, data_type, layout))
+        }
+        DataType::Date32 => Box::new(PrimitiveSlots::<Date32Type>::new(keep, data_type, layout)),
+        _ => return None,
+    })
+}
+
+/// COUNT of one argument.
+struct CountSlots {
+    at: usize,
+}
+
+impl SlotAccumulator for CountSlots {
+    fn update(
+        &mut self,
+        words: &mut Words,
+        slots: &[Slot],
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
+    ) -> Result<(), StreamError> {
+        let nulls = arguments[0].logical_nulls();
+        for_each_row(slots.len(), nulls.as_ref(), filter, |row| *words.word(slots[row], self.at) += 1);
+        Ok(())
+    }
+
+    fn merge(&mut self, words: &mut Words, slots: &[Slot], states: &[ArrayRef]) -> Result<(), StreamError> {
+        let states = states[0].as_primitive::<Int64Type>();
+        for (slot, count) in slots.iter().zip(states.values()) {
+            let word = words.word(*slot, self.at);
+            *word = word.wrapping_add(count.cast_unsigned());
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, words: &mut Words, into: Slot, from: Slot) -> Result<(), StreamError> {
+        let count = words.get(from, self.at);
+        *words.word(into, self.at) += count;
+        Ok(())
+    }
+
+    fn states(&mut self, words: &Words, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError> {
+        Ok(vec![self.evaluate(words, slots)?])
+    }
+
+    fn evaluate(&mut self, words: &Words, slots: &[Slot]) -> Result<ArrayRef, StreamError> {
+        let counts = slots.iter().map(|slot| words.get(*slot, self.at).cast_signed());
+        Ok(Arc::new(Int64Array::from_iter_values(counts)))
+    }
+}
+
+/// What a [`PrimitiveSlots`] keeps of the values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Sum,
+    Min,
+    Max,
+}
+
+/// SUM, MIN or MAX of values of one type; NULL where there was none. Sums wrap, as DataFusion's do.
+struct PrimitiveSlots<T: ArrowPrimitiveType> {
+    keep: Keep,
+    data_type: DataType,
+    /// Of the value.
+    at: usize,
+    /// The word, and in it the bit, that says whether there was a value.
+    seen_at: usize,
+    seen_bit: u64,
+    native: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: ArrowPrimitiveType> PrimitiveSlots<T>
+where
+    T::Native: AsWords,
+{
+    fn new(keep: Keep, data_type: DataType, layout: &mut Layout) -> Self {
+        let at = layout.words(T::Native::COUNT);
+        let (seen_at, seen_bit) = layout.bit();
+        PrimitiveSlots { keep, data_type, at, seen_at, seen_bit, native: std::marker::PhantomData }
+    }
+
+    fn has_seen(&self, words: &Words, slot: Slot) -> bool {
+        words.get(slot, self.seen_at) & self.seen_bit != 0
+    }
+
+    #[inline]
+    fn add(&self, words: &mut Words, slot: Slot, value: T::Native) {
+        let seen = words.word(slot, self.seen_at);
+        let first = *seen & self.seen_bit == 0;
+        *seen |= self.seen_bit;
+        let kept = T::Native::load(words, slot, self.at);
+        let kept = match self.keep {
+            Keep::Sum => kept.add_wrapping(value),
+            Keep::Min if first || value.is_lt(kept) => value,
+            Keep::Max if first || value.is_gt(kept) => value,
+            Keep::Min | Keep::Max => return,
+        };
+        kept.store(words, slot, self.at);
+    }
+
+    fn typed<'a>(&self, array: &'a ArrayRef) -> Result<&'a PrimitiveArray<T>, StreamError> {
+        array.as_primitive_opt::<T>().ok_or_else(|| {
+            let (expected, found) = (&self.data_type, array.data_type());
+            StreamError::internal(format!("an aggregate over {expected} was given {found}"))
+        })
+    }
+}
+
+impl<T: ArrowPrimitiveType + Send> SlotAccumulator for PrimitiveSlots<T>
+where
+    T::Native: AsWords,
+{
+    fn update(
+        &mut self,
+        words: &mut Words,
+        slots: &[Slot],
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
+    ) -> Result<(), StreamError> {
+        let array = self.typed(&arguments[0])?;
+        let values = array.values();
+        for_each_row(slots.len(), array.nulls(), filter, |row| self.add(words, slots[row], values[row]));
+        Ok(())
+    }
+
+    fn merge(&mut self, words: &mut Words, slots: &[Slot], states: &[ArrayRef]) -> Result<(), StreamError> {
+        self.update(words, slots, states, None)
+    }
+
+    fn join(&mut self, words: &mut Words, into: Slot, from: Slot) -> Result<(), StreamError> {
+        if self.has_seen(words, from) {
+            let value = T::Native::load(words, from, self.at);
+            self.add(words, into, value);
+        }
+        Ok(())
+    }
+
+    fn states(&mut self, words: &Words, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError> {
+        Ok(vec![self.evaluate(words, slots)?])
+    }
+
+    fn evaluate(&mut self, words: &Words, slots: &[Slot]) -> Result<ArrayRef, StreamError> {
+        let values = slots.iter().map(|slot| T::Native::load(words, *slot, self.at)).collect::<Vec<_>>();
+        let seen: BooleanBuffer = slots.iter().map(|slot| self.has_seen(words, *slot)).collect();
+        let nulls = Some(NullBuffer::new(seen)).filter(|nulls| nulls.null_count() > 0);
+        let array = PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(self.data_type.clone());
+        Ok(Arc::new(array))
+    }
+}
