@@ -126,6 +126,7 @@ fn consumer(brokers: &str) -> anyhow::Result<BaseConsumer> {
         .set("group.id", "plamatio-bench")
         .set("enable.auto.commit", "false")
         .set("fetch.wait.max.ms", "10")
+        .set("fetch.queue.backoff.ms", "10")
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", "65536")
         .set("fetch.message.max.bytes", "4194304")

@@ -43,6 +43,8 @@ pub(super) struct WorkerState {
     partitions: Vec<PartitionState>,
     /// What it had counted at its last barrier, by source.
     counts: Vec<(usize, SourceLedger)>,
+    /// The newest emission for which it has handed everything over.
+    emission: u64,
     ended: bool,
 }
 
@@ -110,6 +112,8 @@ impl Driver {
         cut.reset();
         let mut export = tokio::time::interval(EXPORT_INTERVAL);
         let emits = self.graph.emits();
+        // Asked for, and not yet answered by all workers.
+        let mut emission: Option<u64> = None;
         let mut stopping = false;
         let mut stopped = self.stopped.clone();
         loop {
@@ -131,17 +135,19 @@ impl Driver {
                             return Ok(());
                         }
                     }
+                    if self.emission_is_complete(emission) {
+                        emission = None;
+                        self.emit().await?;
+                    }
                     // After the cut: workers may have ended behind their barrier, and then nothing more comes.
                     if self.workers.iter().all(|worker| worker.ended) {
                         self.set_aside().await?;
                         return self.finish().await;
                     }
                 }
-                _ = emit.tick(), if emits => {
-                    let started = Instant::now();
-                    let outputs = self.graph.emit()?;
-                    self.send(outputs).await?;
-                    metrics::histogram!("plamatio_emit_seconds").record(started.elapsed().as_secs_f64());
+                // Where the workers have not answered the last one yet, the next is skipped.
+                _ = emit.tick(), if emits && emission.is_none() => {
+                    emission = Some(self.control.emission.fetch_add(1, Ordering::AcqRel) + 1);
                 }
                 _ = export.tick() => self.status.export(&self.name),
                 _ = cut.tick(), if !stopping && self.no_barrier_under_way() => {
@@ -174,6 +180,7 @@ impl Driver {
             | ToMerge::Progress { worker, .. }
             | ToMerge::SetAside { worker, .. }
             | ToMerge::Barrier { worker, .. }
+            | ToMerge::Ready { worker, .. }
             | ToMerge::End { worker, .. } => *worker,
             ToMerge::Failed { .. } => return self.apply(message),
         };
@@ -200,6 +207,7 @@ impl Driver {
             ToMerge::Progress { worker, source, progress, held } => {
                 self.graph.progress(source, worker, progress, held);
             }
+            ToMerge::Ready { worker, emission } => self.workers[worker].emission = emission,
             ToMerge::SetAside { mut letters, .. } => self.letters.append(&mut letters),
             ToMerge::Barrier { worker, epoch, partitions, counts } => {
                 let state = &mut self.workers[worker];
@@ -223,13 +231,32 @@ impl Driver {
             && self.workers.iter().all(|worker| worker.ended || worker.at_barrier.is_some())
     }
 
+    fn emission_is_complete(&self, emission: Option<u64>) -> bool {
+        let has_answered = |worker: &WorkerState| Some(worker.emission) >= emission || worker.ended;
+        emission.is_some() && self.workers.iter().all(has_answered)
+    }
+
+    /// Writes provisional rows.
+    async fn emit(&mut self) -> Result<(), StreamError> {
+        let started = Instant::now();
+        let outputs = self.graph.emit()?;
+        self.send(outputs).await?;
+        metrics::histogram!("plamatio_emit_seconds").record(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
     /// Closes what can be closed.
     async fn advance(&mut self) -> Result<(), StreamError> {
-        let outputs = self.graph.advance()?;
-        let watermark = self.graph.watermark().time().micros();
-        self.control.watermark_us.store(watermark, Ordering::Relaxed);
-        self.status.watermark_us.store(watermark, Ordering::Relaxed);
-        self.send(outputs).await
+        loop {
+            let outputs = self.graph.advance()?;
+            let watermark = self.graph.watermark().time().micros();
+            self.control.watermark_us.store(watermark, Ordering::Relaxed);
+            self.status.watermark_us.store(watermark, Ordering::Relaxed);
+            self.send(outputs).await?;
+            if !self.graph.is_behind() {
+                return Ok(());
+            }
+        }
     }
 
     async fn send(&mut self, outputs: Vec<SinkOutput>) -> Result<(), StreamError> {

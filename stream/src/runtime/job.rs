@@ -8,7 +8,6 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use tokio::{
@@ -40,12 +39,6 @@ use crate::{
 
 /// Messages between compute threads and merge task that may wait.
 const MERGE_QUEUE: usize = 256;
-/// Compute threads hand on what they hold five times per emission, within these bounds: a value is then late by
-/// little more than the emission's own interval.
-const SHORTEST_FLUSH: Duration = Duration::from_millis(5);
-const LONGEST_FLUSH: Duration = Duration::from_millis(50);
-/// Where nobody takes provisional rows, seldom: what is merged then is merged once.
-const FINAL_FLUSH: Duration = Duration::from_millis(200);
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
 
@@ -196,6 +189,7 @@ impl Job {
 
         let control = Arc::new(Control {
             epoch: AtomicU64::new(epoch.number()),
+            emission: AtomicU64::new(0),
             stop_after: AtomicU64::new(u64::MAX),
             drain: AtomicBool::new(false),
             abort: AtomicBool::new(false),
@@ -215,19 +209,12 @@ impl Job {
             for source in &sources {
                 graph.expect(source.source, worker);
             }
-            let flush_interval = if graph.emits() {
-                (plan.settings.emit_interval / 5).clamp(SHORTEST_FLUSH, LONGEST_FLUSH)
-            } else {
-                FINAL_FLUSH
-            };
             all.push(Worker::new(
                 worker,
                 sources,
                 &plan.locals,
                 merge_sender.clone(),
                 Arc::clone(&control),
-                flush_interval,
-                graph.emits(),
                 epoch,
             )?);
         }

@@ -3,9 +3,9 @@
 //! It shares nothing with other threads on the way, save a short turn at a partition that several read. What it
 //! makes is flushed to the merge stage in this order, so that a promise never overtakes the rows that it is
 //! about: partial aggregates and rows, then progress, then a barrier. What is flushed depends on who waits for
-//! it: everything for a barrier and for sinks that take provisional rows; otherwise only what windows need that
-//! may close now, so that a group is merged once and not at every flush. When it is flushed is a matter of delay and
-//! memory; no result depends on it.
+//! it: everything for a barrier and for an emission of provisional rows, which the merge task asks for; every
+//! [`FLUSH_RECORDS`] and every [`FLUSH_INTERVAL`] only what windows need that may close now, so that a group is merged once and not at every
+//! flush. When it is flushed is a matter of delay and memory; no result depends on it.
 
 use std::{
     sync::{
@@ -42,6 +42,11 @@ use crate::{
 const MAX_RECORDS: usize = 8_192;
 /// How long a thread waits for records when there are none.
 const WAIT: Duration = Duration::from_millis(5);
+/// What may close is handed over after so many records. Seldom would merge a group less often, but what a thread
+/// holds then no longer stays in its cache.
+const FLUSH_RECORDS: u64 = 20_000;
+/// The same after so long, where records come slowly.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// From a compute thread to the merge task.
 #[derive(Debug)]
@@ -88,6 +93,13 @@ pub enum ToMerge {
         /// What it has counted since it started, by source.
         counts: Vec<(usize, SourceLedger)>,
     },
+    /// Everything before it belongs to the emission; nothing read by then is missing from it.
+    Ready {
+        /// The worker.
+        worker: usize,
+        /// The emission.
+        emission: u64,
+    },
     /// Records to set aside. They come this way, not beside it, so that a barrier parts them too: those read
     /// after it are read again if its checkpoint is restored.
     SetAside {
@@ -117,6 +129,10 @@ pub enum ToMerge {
 pub struct Control {
     /// The newest epoch whose barrier is due.
     pub epoch: AtomicU64,
+    /// Provisional rows are due: each worker hands over what it holds and answers with this number. They are
+    /// asked for rather than sent now and then, so that a provisional value is as new as can be and what a thread
+    /// has counted is merged once an emission.
+    pub emission: AtomicU64,
     /// Stop after the barrier of this epoch.
     pub stop_after: AtomicU64,
     /// Read what is there now, then end as if the sources were bounded.
@@ -189,11 +205,12 @@ pub struct Worker {
     chains: Vec<Chain>,
     merge: mpsc::Sender<ToMerge>,
     control: Arc<Control>,
-    flush_interval: Duration,
-    /// What is flushed at that interval.
-    flush: Flush,
     sent: Vec<Option<Sent>>,
+    /// Records read since the last flush.
+    unflushed: u64,
     epoch: Epoch,
+    /// The newest emission that it has answered.
+    emission: u64,
     /// Came to its end as it should.
     done: bool,
 }
@@ -215,16 +232,13 @@ impl From<StreamError> for Halt {
 }
 
 impl Worker {
-    /// A worker over these sources; it runs the local chains of each. With `emits`, provisional rows are wanted.
-    #[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
+    /// A worker over these sources; it runs the local chains of each.
     pub fn new(
         id: usize,
         sources: Vec<WorkerSource>,
         locals: &[LocalPlan],
         merge: mpsc::Sender<ToMerge>,
         control: Arc<Control>,
-        flush_interval: Duration,
-        emits: bool,
         epoch: Epoch,
     ) -> Result<Self, StreamError> {
         let mut chains = Vec::new();
@@ -243,8 +257,18 @@ impl Worker {
             });
         }
         let sent = vec![None; sources.len()];
-        let flush = if emits { Flush::All } else { Flush::Closed };
-        Ok(Worker { id, sources, chains, merge, control, flush_interval, flush, sent, epoch, done: false })
+        Ok(Worker {
+            id,
+            sources,
+            chains,
+            merge,
+            control,
+            sent,
+            unflushed: 0,
+            epoch,
+            emission: 0,
+            done: false,
+        })
     }
 
     /// Works until its sources end, the job stops, or something fails; says so to the merge task.
@@ -284,6 +308,13 @@ impl Worker {
                     return Ok(());
                 }
             }
+            let emission = self.control.emission.load(Ordering::Acquire);
+            if emission > self.emission {
+                self.flush(Flush::All)?;
+                self.emission = emission;
+                self.send(ToMerge::Ready { worker: self.id, emission })?;
+                flushed = Instant::now();
+            }
             let read = self.read(if waited { WAIT } else { Duration::ZERO })?;
             waited = !read;
             if self.sources.iter().all(|source| source.ended) {
@@ -291,8 +322,8 @@ impl Worker {
                 let (partitions, counts) = (self.partition_states()?, self.counts());
                 return self.send(ToMerge::End { worker: self.id, partitions, counts });
             }
-            if flushed.elapsed() >= self.flush_interval {
-                self.flush(self.flush)?;
+            if self.unflushed >= FLUSH_RECORDS || flushed.elapsed() >= FLUSH_INTERVAL {
+                self.flush(Flush::Closed)?;
                 flushed = Instant::now();
             }
         }
@@ -341,6 +372,7 @@ impl Worker {
                         let message = ToMerge::SetAside { worker: self.id, letters: intake.dead_letters };
                         self.merge.blocking_send(message).map_err(|_| Halt::Gone)?;
                     }
+                    self.unflushed += intake.counts.read;
                     source.counters.add(&intake.counts);
                     source.counts.add(&intake.counts);
                 } else {
@@ -364,6 +396,7 @@ impl Worker {
 
     /// Sends what the chains hold, then how far the sources have come.
     fn flush(&mut self, what: Flush) -> Result<(), Halt> {
+        self.unflushed = 0;
         for index in 0..self.sources.len() {
             let source = self.sources[index].source;
             let partitions = &self.sources[index].partitions;

@@ -18,7 +18,7 @@
 //! Partitions added while the job runs are found at the next start.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -100,6 +100,8 @@ impl Config {
         // Defaults for throughput at low delay; a table's properties come after and win.
         client
             .set("fetch.wait.max.ms", "10")
+            // After the client has read far enough ahead it looks again so soon; its own second is a standstill.
+            .set("fetch.queue.backoff.ms", "10")
             .set("queued.min.messages", "100000")
             .set("queued.max.messages.kbytes", "65536")
             .set("fetch.message.max.bytes", "4194304")
@@ -231,14 +233,14 @@ impl Source for KafkaSource {
         let consumer = self.config.consumer()?;
         let mut assignment = TopicPartitionList::new();
         let mut reading = Vec::new();
-        let mut indexes: HashMap<String, HashMap<i32, usize>> = HashMap::new();
+        let mut indexes = Indexes::default();
         for (index, (id, start)) in partitions.iter().enumerate() {
             let offset = match start {
                 StartAt::Position(offset) => KafkaOffset::Offset(offset.get()),
                 StartAt::Configured => self.starts.get(id).copied().unwrap_or(KafkaOffset::Beginning),
             };
             assignment.add_partition_offset(&id.topic, id.partition, offset).map_err(refused)?;
-            indexes.entry(id.topic.clone()).or_default().insert(id.partition, index);
+            indexes.insert(id, index);
             let next = match offset {
                 KafkaOffset::Offset(next) => Some(next),
                 _ => None,
@@ -285,11 +287,37 @@ struct Reading {
     done: bool,
 }
 
+/// Topic and partition to the reader's index. It is asked for every message, most often about the topic of the one
+/// before, and topics are few.
+#[derive(Default)]
+struct Indexes {
+    topics: Vec<(String, BTreeMap<i32, usize>)>,
+    /// The topic that was asked about last.
+    last: usize,
+}
+
+impl Indexes {
+    fn insert(&mut self, id: &PartitionId, index: usize) {
+        match self.topics.iter_mut().find(|(topic, _)| *topic == id.topic) {
+            Some((_, partitions)) => {
+                partitions.insert(id.partition, index);
+            }
+            None => self.topics.push((id.topic.clone(), BTreeMap::from([(id.partition, index)]))),
+        }
+    }
+
+    fn get(&mut self, topic: &str, partition: i32) -> Option<usize> {
+        if self.topics.get(self.last).is_none_or(|(last, _)| last != topic) {
+            self.last = self.topics.iter().position(|(known, _)| known == topic)?;
+        }
+        self.topics[self.last].1.get(&partition).copied()
+    }
+}
+
 struct KafkaReader {
     config: Config,
     consumer: BaseConsumer,
-    /// Topic and partition to index; two levels, so that a message's topic needs no copy.
-    indexes: HashMap<String, HashMap<i32, usize>>,
+    indexes: Indexes,
     reading: Vec<Reading>,
     lost: u64,
     warned: Option<Instant>,
@@ -311,8 +339,7 @@ impl Reader for KafkaReader {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    let index =
-                        self.indexes.get(message.topic()).and_then(|p| p.get(&message.partition())).copied();
+                    let index = self.indexes.get(message.topic(), message.partition());
                     let (Some(index), offset) = (index, message.offset()) else { continue };
                     let reading = &mut self.reading[index];
                     // Past the end of a bounded read, or a repetition after a reconnect.
@@ -343,7 +370,7 @@ impl Reader for KafkaReader {
     }
 
     fn drain(&mut self) -> Result<(), StreamError> {
-        for (topic, partitions) in &self.indexes {
+        for (topic, partitions) in &self.indexes.topics {
             for (partition, index) in partitions {
                 let (_, high) = self
                     .consumer
@@ -376,7 +403,7 @@ impl KafkaReader {
             Err(error) => return self.failed(error),
         };
         for element in positions.elements() {
-            let index = self.indexes.get(element.topic()).and_then(|p| p.get(&element.partition())).copied();
+            let index = self.indexes.get(element.topic(), element.partition());
             if let (Some(index), KafkaOffset::Offset(position)) = (index, element.offset()) {
                 let reading = &mut self.reading[index];
                 reading.done |= reading.end.is_some_and(|end| position >= end);
