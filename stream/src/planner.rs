@@ -13,12 +13,14 @@
 //! | [`nodes`] | the extension nodes that DataFusion's optimiser sees |
 //! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
 //! | `derive` | conditions on texts once per distinct value; columns that nobody uses are not decoded |
+//! | `choose` | CASE between a whole number and a constant, computed for all rows at once |
 //! | `limit` | how many rows of a ranking are wanted |
 //! | [`diagnose`] | DataFusion's errors with their place in the script |
 //!
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
 
 pub mod catalog;
+mod choose;
 mod derive;
 pub mod diagnose;
 pub mod graph;

@@ -33,7 +33,7 @@ use datafusion::{
     },
 };
 
-use super::{JobPlan, LocalPlan, SourcePlan, Terminal};
+use super::{JobPlan, LocalPlan, SourcePlan, Terminal, choose::choose};
 use crate::{
     decode::plan::{DecodePlan, Derived},
     error::StreamError,
@@ -56,6 +56,9 @@ pub(super) fn derive(plan: &mut JobPlan) -> std::result::Result<(), StreamError>
             prune(local, &source.schema, &found.derived)?;
         }
         settle(source, &mut locals, found.derived)?;
+        for local in locals {
+            choose_all(local, &source.schema)?;
+        }
     }
     Ok(())
 }
@@ -134,7 +137,7 @@ fn condition_on(expr: &Expr, texts: &[Option<usize>]) -> Option<usize> {
 
 /// Whether an expression is a BOOLEAN one that can be computed ahead of its turn: it cannot fail, and depends on
 /// nothing but columns that `takes` accepts.
-fn is_condition(expr: &Expr, takes: &mut dyn FnMut(usize) -> bool) -> bool {
+pub(super) fn is_condition(expr: &Expr, takes: &mut dyn FnMut(usize) -> bool) -> bool {
     let mut value = |expr: &Expr| match expr.downcast_ref::<Column>() {
         Some(column) => takes(column.index()),
         None => expr.downcast_ref::<Literal>().is_some(),
@@ -168,6 +171,29 @@ fn is_condition(expr: &Expr, takes: &mut dyn FnMut(usize) -> bool) -> bool {
         return value(null.arg());
     }
     expr.downcast_ref::<IsNotNullExpr>().is_some_and(|null| value(null.arg()))
+}
+
+/// See [`choose`](super::choose).
+fn choose_all(local: &mut LocalPlan, source: &SchemaRef) -> Result<()> {
+    let mut schema = Arc::clone(source);
+    for step in &mut local.steps {
+        match step {
+            Step::Select { indexes } => schema = Arc::new(schema.project(indexes)?),
+            Step::Filter { predicate } => *predicate = choose(predicate, &schema)?,
+            Step::Project { exprs, schema: projected } => {
+                for expr in exprs {
+                    *expr = choose(expr, &schema)?;
+                }
+                schema = Arc::clone(projected);
+            }
+        }
+    }
+    if let Terminal::Window(spec) = &mut local.terminal {
+        let mut own = spec.as_ref().clone();
+        own.aggregation = own.aggregation.map_exprs(&mut |expr| choose(expr, &schema))?;
+        *spec = Arc::new(own);
+    }
+    Ok(())
 }
 
 fn column_of(expr: &Expr) -> Option<usize> {
