@@ -17,20 +17,23 @@
 //! A broker that goes away is waited for, with a warning; one that is not there at the start is an error.
 //! Partitions added while the job runs are found at the next start.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod batch;
+mod reader;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{
-    ClientConfig, Message, Offset as KafkaOffset, TopicPartitionList,
+    ClientConfig, Offset as KafkaOffset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::KafkaError,
 };
 
-use super::{Polled, RawBatch, Reader, Source, SourceFactory, StartAt};
+use self::{
+    batch::BatchConsumer,
+    reader::{Indexes, KafkaReader, Reading},
+};
+use super::{Reader, Source, SourceFactory, StartAt};
 use crate::{
     error::StreamError,
     table::TableDef,
@@ -250,14 +253,9 @@ impl Source for KafkaSource {
             reading.push(Reading { next, end, done });
         }
         consumer.assign(&assignment).map_err(refused)?;
-        Ok(Box::new(KafkaReader {
-            config: self.config.clone(),
-            consumer,
-            indexes,
-            reading,
-            lost: 0,
-            warned: None,
-        }))
+        let consumer = BatchConsumer::new(consumer)
+            .ok_or_else(|| StreamError::internal("a consumer with a group has no queue"))?;
+        Ok(Box::new(KafkaReader::new(self.config.clone(), consumer, indexes, reading)))
     }
 
     fn commit(&self, positions: &BTreeMap<PartitionId, Offset>) -> Result<(), StreamError> {
@@ -277,170 +275,5 @@ impl Source for KafkaSource {
             list.add_partition_offset(&id.topic, id.partition, offset).map_err(failed)?;
         }
         self.committer.commit(&list, CommitMode::Sync).map_err(failed)
-    }
-}
-
-/// How far one partition has been read.
-struct Reading {
-    next: Option<i64>,
-    end: Option<i64>,
-    done: bool,
-}
-
-/// Topic and partition to the reader's index. It is asked for every message, most often about the topic of the one
-/// before, and topics are few.
-#[derive(Default)]
-struct Indexes {
-    topics: Vec<(String, BTreeMap<i32, usize>)>,
-    /// The topic that was asked about last.
-    last: usize,
-}
-
-impl Indexes {
-    fn insert(&mut self, id: &PartitionId, index: usize) {
-        match self.topics.iter_mut().find(|(topic, _)| *topic == id.topic) {
-            Some((_, partitions)) => {
-                partitions.insert(id.partition, index);
-            }
-            None => self.topics.push((id.topic.clone(), BTreeMap::from([(id.partition, index)]))),
-        }
-    }
-
-    fn get(&mut self, topic: &str, partition: i32) -> Option<usize> {
-        if self.topics.get(self.last).is_none_or(|(last, _)| last != topic) {
-            self.last = self.topics.iter().position(|(known, _)| known == topic)?;
-        }
-        self.topics[self.last].1.get(&partition).copied()
-    }
-}
-
-struct KafkaReader {
-    config: Config,
-    consumer: BaseConsumer,
-    indexes: Indexes,
-    reading: Vec<Reading>,
-    lost: u64,
-    warned: Option<Instant>,
-}
-
-impl Reader for KafkaReader {
-    fn poll(
-        &mut self,
-        batches: &mut [RawBatch],
-        max_records: usize,
-        wait: Duration,
-    ) -> Result<Polled, StreamError> {
-        let mut records = 0;
-        let mut wait = wait;
-        while records < max_records {
-            if self.reading.iter().all(|reading| reading.done) {
-                break;
-            }
-            match self.consumer.poll(wait) {
-                None => break,
-                Some(Ok(message)) => {
-                    let index = self.indexes.get(message.topic(), message.partition());
-                    let (Some(index), offset) = (index, message.offset()) else { continue };
-                    let reading = &mut self.reading[index];
-                    // Past the end of a bounded read, or a repetition after a reconnect.
-                    if reading.done || reading.next.is_some_and(|next| offset < next) {
-                        continue;
-                    }
-                    if let Some(gap) = reading.next.map(|next| offset - next).filter(|gap| *gap > 0) {
-                        self.lost += gap.unsigned_abs();
-                    }
-                    reading.next = Some(offset + 1);
-                    reading.done = reading.end.is_some_and(|end| offset + 1 >= end);
-                    if reading.end.is_none_or(|end| offset < end) {
-                        batches[index].push(message.payload().unwrap_or_default(), Offset::new(offset));
-                        records += 1;
-                    }
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => self.reached_end()?,
-                Some(Err(error)) => self.failed(error)?,
-            }
-            // Only the first record is waited for.
-            wait = Duration::ZERO;
-        }
-        Ok(match records {
-            0 if self.reading.iter().all(|reading| reading.done) => Polled::End,
-            0 => Polled::Nothing,
-            _ => Polled::Records,
-        })
-    }
-
-    fn drain(&mut self) -> Result<(), StreamError> {
-        for (topic, partitions) in &self.indexes.topics {
-            for (partition, index) in partitions {
-                let (_, high) = self
-                    .consumer
-                    .fetch_watermarks(topic, *partition, CONNECT_TIMEOUT)
-                    .map_err(|error| self.config.unreachable(error))?;
-                let reading = &mut self.reading[*index];
-                let end = reading.end.map_or(high, |end| end.min(high));
-                reading.end = Some(end);
-                reading.done = reading.next.is_some_and(|next| next >= end);
-            }
-        }
-        Ok(())
-    }
-
-    fn has_ended(&self, partition: usize) -> bool {
-        self.reading.get(partition).is_some_and(|reading| reading.done)
-    }
-
-    fn lost(&self) -> u64 {
-        self.lost
-    }
-}
-
-impl KafkaReader {
-    /// Some partition has no more records. Its last offsets may be transaction markers, which are never handed
-    /// out, so the consumer's own position decides whether a bounded read is done.
-    fn reached_end(&mut self) -> Result<(), StreamError> {
-        let positions = match self.consumer.position() {
-            Ok(positions) => positions,
-            Err(error) => return self.failed(error),
-        };
-        for element in positions.elements() {
-            let index = self.indexes.get(element.topic(), element.partition());
-            if let (Some(index), KafkaOffset::Offset(position)) = (index, element.offset()) {
-                let reading = &mut self.reading[index];
-                reading.done |= reading.end.is_some_and(|end| position >= end);
-            }
-        }
-        Ok(())
-    }
-
-    /// Errors that waiting can mend are warned about, at most every ten seconds; the others end the job.
-    fn failed(&mut self, error: KafkaError) -> Result<(), StreamError> {
-        use RDKafkaErrorCode as Code;
-        let code = error.rdkafka_error_code();
-        let fatal = matches!(
-            code,
-            Some(
-                Code::UnknownTopic
-                    | Code::UnknownTopicOrPartition
-                    | Code::UnknownPartition
-                    | Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::Authentication
-                    | Code::SaslAuthenticationFailed
-                    | Code::Fatal
-            )
-        );
-        if fatal {
-            return Err(StreamError::connector_caused(
-                &self.config.table,
-                "reading from Kafka failed",
-                error,
-            ));
-        }
-        let due = self.warned.is_none_or(|at| at.elapsed() > Duration::from_secs(10));
-        if due {
-            self.warned = Some(Instant::now());
-            tracing::warn!(table = %self.config.table, servers = %self.config.servers, %error, "waiting for kafka");
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,117 @@
+//! Many records from a Kafka consumer in one call.
+//!
+//! rust-rdkafka hands out one record a call, each in an event of its own. Librdkafka's `rd_kafka_consume_batch_queue`
+//! takes what its queue holds at once, which costs less than half a record. This module is all there is between the
+//! two, and the only place in the engine with code that the compiler cannot check.
+
+#![expect(unsafe_code, reason = "calls librdkafka, for which rust-rdkafka has no safe call")]
+
+use std::{
+    ffi::{CStr, c_void},
+    ptr::{self, NonNull},
+    slice,
+};
+
+use rdkafka::{
+    bindings::{
+        rd_kafka_consume_batch_queue, rd_kafka_message_destroy, rd_kafka_message_t, rd_kafka_queue_destroy,
+        rd_kafka_queue_get_consumer, rd_kafka_queue_t, rd_kafka_topic_name,
+    },
+    consumer::{BaseConsumer, Consumer},
+    error::{IsError, KafkaError},
+    types::RDKafkaRespErr,
+};
+
+/// A record, for as long as it is looked at.
+pub(super) struct Record<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) payload: &'a [u8],
+}
+
+/// A consumer and its queue.
+pub(super) struct BatchConsumer {
+    /// Dropped first: it belongs to the consumer.
+    queue: Queue,
+    consumer: BaseConsumer,
+}
+
+struct Queue(NonNull<rd_kafka_queue_t>);
+
+// SAFETY: librdkafka's queues are guarded by their own locks and may be used from any thread.
+unsafe impl Send for Queue {}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the queue came from `rd_kafka_queue_get_consumer`, whose reference is given back once.
+        unsafe { rd_kafka_queue_destroy(self.0.as_ptr()) }
+    }
+}
+
+impl BatchConsumer {
+    /// Reads what `consumer` is assigned to; `None` if it has no queue, which a consumer with a group always has.
+    pub(super) fn new(consumer: BaseConsumer) -> Option<Self> {
+        // SAFETY: the client lives as long as the consumer, which outlives the queue (see the order of fields).
+        let queue = unsafe { rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
+        Some(BatchConsumer { queue: Queue(NonNull::new(queue)?), consumer })
+    }
+
+    /// The consumer. What its own poll hands out is missing from the batches.
+    pub(super) fn consumer(&self) -> &BaseConsumer {
+        &self.consumer
+    }
+
+    /// Shows the records that are there now, at most so many, and errors among them.
+    pub(super) fn take(&mut self, most: usize, mut each: impl FnMut(Result<Record<'_>, KafkaError>)) {
+        let mut messages: Vec<*mut rd_kafka_message_t> = vec![ptr::null_mut(); most];
+        // SAFETY: the queue is alive, and there is room for `most` pointers.
+        let taken =
+            unsafe { rd_kafka_consume_batch_queue(self.queue.0.as_ptr(), 0, messages.as_mut_ptr(), most) };
+        // Negative where the queue is gone, which the consumer's own poll will tell.
+        let taken = usize::try_from(taken).unwrap_or_default();
+        for message in messages.into_iter().take(taken) {
+            let message = Message(message);
+            each(message.read());
+        }
+    }
+}
+
+/// A message that is to be given back.
+struct Message(*mut rd_kafka_message_t);
+
+impl Message {
+    fn read(&self) -> Result<Record<'_>, KafkaError> {
+        // SAFETY: librdkafka filled the pointer in; the message is its own until `rd_kafka_message_destroy`.
+        let message = unsafe { &*self.0 };
+        if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
+            return Err(KafkaError::PartitionEOF(message.partition));
+        }
+        if message.err.is_error() {
+            return Err(KafkaError::MessageConsumption(message.err.into()));
+        }
+        let payload = match message.payload {
+            payload if payload.is_null() => &[][..],
+            // SAFETY: a payload that is there has `len` bytes and lives as long as its message.
+            payload => unsafe { slice::from_raw_parts(payload.cast_const().cast::<u8>(), message.len) },
+        };
+        Ok(Record { topic: topic(message), partition: message.partition, offset: message.offset, payload })
+    }
+}
+
+/// The topic of a message without error; topics' names are ASCII.
+fn topic(message: &rd_kafka_message_t) -> &str {
+    if message.rkt.cast::<c_void>().is_null() {
+        return "";
+    }
+    // SAFETY: a record's topic is alive as long as the record, and its name ends with a zero.
+    let name = unsafe { CStr::from_ptr(rd_kafka_topic_name(message.rkt)) };
+    name.to_str().unwrap_or_default()
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: each message of a batch is given back once, and nobody holds on to what was read of it.
+        unsafe { rd_kafka_message_destroy(self.0) }
+    }
+}

@@ -1,0 +1,224 @@
+//! Reads the partitions that belong to one thread.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset as KafkaOffset,
+    consumer::Consumer,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::{
+    CONNECT_TIMEOUT, Config,
+    batch::{BatchConsumer, Record},
+};
+use crate::{
+    error::StreamError,
+    source::{Polled, RawBatch, Reader},
+    time::{Offset, PartitionId},
+};
+
+/// How far one partition has been read.
+pub(super) struct Reading {
+    pub(super) next: Option<i64>,
+    /// Of a bounded read.
+    pub(super) end: Option<i64>,
+    pub(super) done: bool,
+}
+
+impl Reading {
+    /// Whether a record is wanted; moves on behind it if it is. Offsets that are missing before it are `lost`.
+    fn takes(&mut self, offset: i64, lost: &mut u64) -> bool {
+        // Past the end of a bounded read, or a repetition after a reconnect.
+        if self.done || self.next.is_some_and(|next| offset < next) {
+            return false;
+        }
+        if let Some(gap) = self.next.map(|next| offset - next).filter(|gap| *gap > 0) {
+            *lost += gap.unsigned_abs();
+        }
+        self.next = Some(offset + 1);
+        self.done = self.end.is_some_and(|end| offset + 1 >= end);
+        self.end.is_none_or(|end| offset < end)
+    }
+}
+
+/// Topic and partition to the reader's index. It is asked for every message, most often about the topic of the one
+/// before, and topics are few.
+#[derive(Default)]
+pub(super) struct Indexes {
+    topics: Vec<(String, BTreeMap<i32, usize>)>,
+    /// The topic that was asked about last.
+    last: usize,
+}
+
+impl Indexes {
+    pub(super) fn insert(&mut self, id: &PartitionId, index: usize) {
+        match self.topics.iter_mut().find(|(topic, _)| *topic == id.topic) {
+            Some((_, partitions)) => {
+                partitions.insert(id.partition, index);
+            }
+            None => self.topics.push((id.topic.clone(), BTreeMap::from([(id.partition, index)]))),
+        }
+    }
+
+    fn get(&mut self, topic: &str, partition: i32) -> Option<usize> {
+        if self.topics.get(self.last).is_none_or(|(last, _)| last != topic) {
+            self.last = self.topics.iter().position(|(known, _)| known == topic)?;
+        }
+        self.topics[self.last].1.get(&partition).copied()
+    }
+}
+
+pub(super) struct KafkaReader {
+    config: Config,
+    consumer: BatchConsumer,
+    indexes: Indexes,
+    reading: Vec<Reading>,
+    lost: u64,
+    warned: Option<Instant>,
+}
+
+impl KafkaReader {
+    /// Reads what `consumer` is assigned to; `reading` by index.
+    pub(super) fn new(
+        config: Config,
+        consumer: BatchConsumer,
+        indexes: Indexes,
+        reading: Vec<Reading>,
+    ) -> Self {
+        KafkaReader { config, consumer, indexes, reading, lost: 0, warned: None }
+    }
+}
+
+impl Reader for KafkaReader {
+    fn poll(
+        &mut self,
+        batches: &mut [RawBatch],
+        max_records: usize,
+        wait: Duration,
+    ) -> Result<Polled, StreamError> {
+        let mut records = 0;
+        while records < max_records && !self.reading.iter().all(|reading| reading.done) {
+            // The consumer's own poll waits for a record and tells of what is wrong with brokers; when there is one
+            // there are many, and they come in one call.
+            let wait = if records == 0 { wait } else { Duration::ZERO };
+            let first = match self.consumer.consumer().poll(wait) {
+                None => break,
+                Some(first) => first.map(|message| {
+                    let (topic, partition) = (message.topic().to_owned(), message.partition());
+                    let payload = message.payload().unwrap_or_default().to_vec();
+                    (topic, partition, message.offset(), payload)
+                }),
+            };
+            let mut errors = Vec::new();
+            let (indexes, reading, lost) = (&mut self.indexes, &mut self.reading, &mut self.lost);
+            let mut take = |record: Record<'_>| {
+                let Some(index) = indexes.get(record.topic, record.partition) else { return };
+                if reading[index].takes(record.offset, lost) {
+                    batches[index].push(record.payload, Offset::new(record.offset));
+                    records += 1;
+                }
+            };
+            match first {
+                Err(error) => errors.push(error),
+                Ok((topic, partition, offset, payload)) => {
+                    take(Record { topic: &topic, partition, offset, payload: &payload });
+                    self.consumer.take(max_records, |record| match record {
+                        Ok(record) => take(record),
+                        Err(error) => errors.push(error),
+                    });
+                }
+            }
+            for error in errors {
+                match error {
+                    KafkaError::PartitionEOF(_) => self.reached_end()?,
+                    error => self.failed(error)?,
+                }
+            }
+        }
+        Ok(match records {
+            0 if self.reading.iter().all(|reading| reading.done) => Polled::End,
+            0 => Polled::Nothing,
+            _ => Polled::Records,
+        })
+    }
+
+    fn drain(&mut self) -> Result<(), StreamError> {
+        for (topic, partitions) in &self.indexes.topics {
+            for (partition, index) in partitions {
+                let (_, high) = self
+                    .consumer
+                    .consumer()
+                    .fetch_watermarks(topic, *partition, CONNECT_TIMEOUT)
+                    .map_err(|error| self.config.unreachable(error))?;
+                let reading = &mut self.reading[*index];
+                let end = reading.end.map_or(high, |end| end.min(high));
+                reading.end = Some(end);
+                reading.done = reading.next.is_some_and(|next| next >= end);
+            }
+        }
+        Ok(())
+    }
+
+    fn has_ended(&self, partition: usize) -> bool {
+        self.reading.get(partition).is_some_and(|reading| reading.done)
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+impl KafkaReader {
+    /// Some partition has no more records. Its last offsets may be transaction markers, which are never handed
+    /// out, so the consumer's own position decides whether a bounded read is done.
+    fn reached_end(&mut self) -> Result<(), StreamError> {
+        let positions = match self.consumer.consumer().position() {
+            Ok(positions) => positions,
+            Err(error) => return self.failed(error),
+        };
+        for element in positions.elements() {
+            let index = self.indexes.get(element.topic(), element.partition());
+            if let (Some(index), KafkaOffset::Offset(position)) = (index, element.offset()) {
+                let reading = &mut self.reading[index];
+                reading.done |= reading.end.is_some_and(|end| position >= end);
+            }
+        }
+        Ok(())
+    }
+
+    /// Errors that waiting can mend are warned about, at most every ten seconds; the others end the job.
+    fn failed(&mut self, error: KafkaError) -> Result<(), StreamError> {
+        use RDKafkaErrorCode as Code;
+        let code = error.rdkafka_error_code();
+        let fatal = matches!(
+            code,
+            Some(
+                Code::UnknownTopic
+                    | Code::UnknownTopicOrPartition
+                    | Code::UnknownPartition
+                    | Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::Authentication
+                    | Code::SaslAuthenticationFailed
+                    | Code::Fatal
+            )
+        );
+        if fatal {
+            return Err(StreamError::connector_caused(
+                &self.config.table,
+                "reading from Kafka failed",
+                error,
+            ));
+        }
+        let due = self.warned.is_none_or(|at| at.elapsed() > Duration::from_secs(10));
+        if due {
+            self.warned = Some(Instant::now());
+            tracing::warn!(table = %self.config.table, servers = %self.config.servers, %error, "waiting for kafka");
+        }
+        Ok(())
+    }
+}
