@@ -16,12 +16,16 @@ mod run;
 #[path = "it/text.rs"]
 mod text;
 
+#[path = "it/asked.rs"]
+mod asked;
 #[path = "it/derive.rs"]
 mod derive;
 #[path = "it/extremes.rs"]
 mod extremes;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "it/many.rs"]
+mod many;
 #[path = "it/nested.rs"]
 mod nested;
 #[path = "it/oracle.rs"]

@@ -38,17 +38,22 @@ use super::{
 };
 use crate::{error::StreamError, time::Watermark, window::WindowSpec};
 
+/// Tables kept to be filled again: as many as are taken at once when a pane is over in each of a few partitions.
+const SPARE: usize = 4;
+
 /// Rows counted into panes, on the thread that reads them.
 pub struct PanePartials {
     aggregation: Aggregation,
     slide_us: i64,
     panes: BTreeMap<i64, (GroupTable, u64)>,
+    /// Empty ones with room for about as many groups as the next pane will have.
+    spare: Vec<GroupTable>,
 }
 
 impl PanePartials {
     /// No rows yet.
     pub fn new(aggregation: Aggregation, slide_us: i64) -> Self {
-        PanePartials { aggregation, slide_us, panes: BTreeMap::new() }
+        PanePartials { aggregation, slide_us, panes: BTreeMap::new(), spare: Vec::new() }
     }
 
     /// Counts a batch; `times` has the event time of each row, none NULL.
@@ -79,7 +84,10 @@ impl PanePartials {
     fn add(&mut self, pane: i64, inputs: &super::aggregate::Inputs, rows: usize) -> Result<(), StreamError> {
         let (table, count) = match self.panes.entry(pane) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert((self.aggregation.table()?, 0)),
+            Entry::Vacant(entry) => {
+                let table = self.spare.pop().map_or_else(|| self.aggregation.table(), Ok)?;
+                entry.insert((table, 0))
+            }
         };
         *count += u64::try_from(rows).unwrap_or(u64::MAX);
         table.update(inputs)
@@ -98,7 +106,9 @@ impl PanePartials {
         let mut partials = Vec::with_capacity(panes.len());
         for (pane_us, (mut table, rows)) in panes {
             partials.push(Partial { pane_us, states: table.take_states(&self.aggregation)?, rows });
+            self.spare.push(table);
         }
+        self.spare.truncate(SPARE);
         Ok(partials)
     }
 }

@@ -48,7 +48,7 @@ const NONE: Slot = Slot::MAX;
 /// Sessions that are closed in one go: what is made of them is held in memory until it is written.
 const AT_ONCE: usize = 32_768;
 /// Ends and starts are known to this part of the gap, or to a second where that is less.
-const TICKS: i64 = 1_024;
+const TICKS: i64 = 128;
 
 fn fragment_schema(aggregation: &Aggregation) -> SchemaRef {
     let time = |name: &str| Arc::new(Field::new(name, DataType::Int64, false));

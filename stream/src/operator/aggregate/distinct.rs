@@ -175,16 +175,29 @@ impl DistinctGroups {
         self.counts.resize(groups.max(self.counts.len()), 0);
     }
 
+    /// All values with their groups.
+    fn values(&self) -> impl Iterator<Item = (u32, u128)> {
+        self.first.iter().map(|value| (0, *value)).chain(self.others.iter().copied())
+    }
+
     /// Takes groups out: how many values each has, and the values with their groups if they are `wanted`.
     fn take(&mut self, emit_to: EmitTo, wanted: bool) -> (Vec<i64>, Vec<(u32, u128)>) {
         let counts = emit_to.take_needed(&mut self.counts);
         let taken = u32::try_from(counts.len()).unwrap_or(u32::MAX);
-        let first = std::mem::take(&mut self.first).into_iter().map(|value| (0, value));
-        let values = first.chain(std::mem::take(&mut self.others));
         if self.counts.is_empty() {
-            return (counts, if wanted { values.collect() } else { Vec::new() });
+            let values = if wanted { self.values().collect() } else { Vec::new() };
+            // The next ones will be about as many: the room for them stays, but no more than that.
+            let (first, others) = (self.first.len(), self.others.len());
+            self.first.clear();
+            self.others.clear();
+            self.first.shrink_to(2 * first);
+            self.others.shrink_to(2 * others);
+            return (counts, values);
         }
-        let (out, kept): (Vec<_>, Vec<_>) = values.partition(|(group, _)| *group < taken);
+        let values: Vec<(u32, u128)> = self.values().collect();
+        self.first.clear();
+        self.others.clear();
+        let (out, kept): (Vec<_>, Vec<_>) = values.into_iter().partition(|(group, _)| *group < taken);
         for (group, value) in kept {
             match group - taken {
                 0 => self.first.insert(value),
@@ -198,8 +211,7 @@ impl DistinctGroups {
 impl DistinctGroups {
     /// The values of all groups, which keep them.
     pub fn peek_state(&self) -> ArrayRef {
-        let first = self.first.iter().map(|value| (0, *value));
-        state_column(&self.counts, first.chain(self.others.iter().copied()))
+        state_column(&self.counts, self.values())
     }
 
     /// How many each group has.
