@@ -202,7 +202,7 @@ impl Panes {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Pane { table: self.aggregation.table()?, states: None }),
         };
-        pane.table.merge(&self.aggregation, &states)?;
+        pane.table.merge(&self.aggregation, states)?;
         pane.states = None;
         self.changed.insert(pane_us);
         // A late row: what was merged without it is merged again when it is next wanted.

@@ -4,7 +4,7 @@
 //! makes is flushed to the merge stage in this order, so that a promise never overtakes the rows that it is
 //! about: partial aggregates and rows, then progress, then a barrier. What is flushed depends on who waits for
 //! it: everything for a barrier and for an emission of provisional rows, which the merge task asks for; every
-//! [`FLUSH_RECORDS`] and every [`FLUSH_INTERVAL`] only what windows need that may close now, so that a group is merged once and not at every
+//! `FLUSH_RECORDS` and every `FLUSH_INTERVAL` only what windows need that may close now, so that a group is merged once and not at every
 //! flush. When it is flushed is a matter of delay and memory; no result depends on it.
 
 use std::{

@@ -1,6 +1,6 @@
 //! Aggregates whose state is a few words: COUNT, and SUM, MIN and MAX of plain types.
 //!
-//! The words of all aggregates of a slot lie side by side in one [`Row`], so that a session that is touched costs
+//! The words of all aggregates of a slot lie side by side in one row, so that a session that is touched costs
 //! one line of the cache and not one an aggregate.
 
 use std::sync::Arc;

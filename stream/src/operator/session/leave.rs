@@ -1,0 +1,211 @@
+//! How sessions leave: closed and read as rows, or as fragments for the merge stage or a checkpoint.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, Int64Array},
+    record_batch::{RecordBatch, RecordBatchOptions},
+};
+
+use super::{NONE, SessionRows, Sessions, key::Key, spread};
+use crate::{
+    error::StreamError,
+    operator::aggregate::slots::{Slot, index},
+};
+
+/// Sessions that are closed in one go: what is made of them is held in memory until it is written.
+const AT_ONCE: usize = 32_768;
+
+impl Sessions {
+    /// The sessions whose end `is_over`, no longer open; their slots are to be [freed](Self::free) once read.
+    fn expire(&mut self, limit_us: i64, is_over: impl Fn(i64) -> bool) -> Vec<Slot> {
+        let mut over = Vec::new();
+        let Some(mut wheel) = self.wheel.take() else { return over };
+        for slot in wheel.take(&mut self.entries, limit_us) {
+            let entry = &self.entries[index(slot)];
+            let end_us = entry.last_us.saturating_add(self.gap_us);
+            if !entry.is_open {
+                // Joined to another session long ago; nothing points here any more.
+                self.release(slot);
+            } else if is_over(end_us) {
+                over.push(slot);
+            } else {
+                wheel.put(&mut self.entries, slot, end_us);
+            }
+        }
+        self.wheel = Some(wheel);
+        for slot in &over {
+            self.close_one(*slot);
+        }
+        over
+    }
+
+    /// Takes a session out of table and counts.
+    fn close_one(&mut self, slot: Slot) {
+        self.leave_starts(slot);
+        self.open -= 1;
+        let entry = &mut self.entries[index(slot)];
+        entry.is_open = false;
+        let (hash, other) = (entry.hash, entry.other);
+        if other == NONE
+            && let Ok(place) = self.table.find_entry(spread(hash), |found| *found == slot)
+        {
+            place.remove();
+            return;
+        }
+        // One of several of its key.
+        let entries = &self.entries;
+        let key = entries[index(slot)].key.get();
+        let head = self.table.find(spread(hash), |found| {
+            let entry = &entries[index(*found)];
+            entry.hash == hash && entry.key.is(key)
+        });
+        if let Some(&head) = head {
+            let mut sessions = self.sessions_of(head);
+            sessions.retain(|session| *session != slot);
+            self.chain(head, &sessions);
+        }
+    }
+
+    /// Gives slots that were read back.
+    fn free(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.release(*slot);
+        }
+    }
+
+    pub(super) fn release(&mut self, slot: Slot) {
+        self.accumulators.clear(slot);
+        self.entries[index(slot)].key = Key::Null;
+        self.free.push(slot);
+    }
+
+    fn spans(&self, slots: &[Slot]) -> Vec<(i64, i64)> {
+        let span = |slot: &Slot| {
+            let entry = &self.entries[index(*slot)];
+            (entry.first_us, entry.last_us)
+        };
+        slots.iter().map(span).collect()
+    }
+
+    fn key_columns(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError> {
+        self.codec.decode(slots.iter().map(|slot| self.entries[index(*slot)].key.get()))
+    }
+
+    /// Slots as fragments.
+    fn fragments(&mut self, slots: &[Slot]) -> Result<RecordBatch, StreamError> {
+        let spans = self.spans(slots);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(spans.iter().map(|(first, _)| *first))),
+            Arc::new(Int64Array::from_iter_values(spans.iter().map(|(_, last)| *last))),
+        ];
+        columns.extend(self.key_columns(slots)?);
+        columns.extend(self.accumulators.states(slots)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(slots.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    fn read(&mut self, slots: &[Slot]) -> Result<SessionRows, StreamError> {
+        Ok(SessionRows {
+            spans: self.spans(slots),
+            keys: self.key_columns(slots)?,
+            values: self.accumulators.evaluate(slots)?,
+        })
+    }
+
+    /// In order of end, start and key.
+    fn sort(&self, slots: &mut [Slot]) {
+        slots.sort_unstable_by(|a, b| {
+            let (a, b) = (&self.entries[index(*a)], &self.entries[index(*b)]);
+            (a.last_us, a.first_us, a.key.get()).cmp(&(b.last_us, b.first_us, b.key.get()))
+        });
+    }
+
+    fn all_open(&self) -> Vec<Slot> {
+        let slots = (0..).zip(self.entries.iter(self.used)).filter(|(_, entry)| entry.is_open);
+        slots.map(|(slot, _)| slot).collect()
+    }
+
+    /// How far sessions can be closed in one go: up to `limit_us`, or less far where very many wait.
+    pub fn close_until(&self, limit_us: i64) -> i64 {
+        self.wheel.as_ref().map_or(limit_us, |wheel| wheel.until(limit_us, AT_ONCE))
+    }
+
+    /// Closes the sessions whose end `is_over`, none of which is above `limit_us`, and hands over their rows in
+    /// order of end, start and key.
+    pub fn close(
+        &mut self,
+        limit_us: i64,
+        is_over: impl Fn(i64) -> bool,
+    ) -> Result<SessionRows, StreamError> {
+        let mut slots = self.expire(limit_us, is_over);
+        self.sort(&mut slots);
+        let rows = self.read(&slots)?;
+        self.free(&slots);
+        Ok(rows)
+    }
+
+    /// Takes out, as fragments, the sessions that start at or before `limit_us`: those are all that can belong to
+    /// a session that ends there or earlier.
+    pub fn take_started(&mut self, limit_us: i64) -> Result<RecordBatch, StreamError> {
+        let mut slots = self.all_open();
+        slots.retain(|slot| self.entries[index(*slot)].first_us <= limit_us);
+        if slots.len() == self.open {
+            return self.take_all();
+        }
+        for slot in &slots {
+            self.close_one(*slot);
+        }
+        let batch = self.fragments(&slots)?;
+        self.free(&slots);
+        Ok(batch)
+    }
+
+    /// Takes everything out as fragments.
+    pub fn take_all(&mut self) -> Result<RecordBatch, StreamError> {
+        let slots = self.all_open();
+        let batch = self.fragments(&slots)?;
+        for slot in 0..Slot::try_from(self.used).unwrap_or(NONE) {
+            self.accumulators.clear(slot);
+            self.entries[index(slot)].key = Key::Null;
+        }
+        self.used = 0;
+        self.free.clear();
+        self.table.clear();
+        if let Some(starts) = &mut self.starts {
+            starts.clear();
+        }
+        self.changed = None;
+        self.open = 0;
+        Ok(batch)
+    }
+
+    /// The open sessions as of now, all of them or those that changed since the last call, in order of end,
+    /// start and key.
+    pub fn provisional(&mut self, all: bool) -> Result<SessionRows, StreamError> {
+        let mut slots: Vec<Slot> = Vec::new();
+        match self.changed.replace(Vec::new()) {
+            Some(changed) => {
+                for slot in changed {
+                    // A slot may stand here twice, if it was closed and opened again meanwhile.
+                    let entry = &mut self.entries[index(slot)];
+                    if std::mem::take(&mut entry.is_changed) && entry.is_open && !all {
+                        slots.push(slot);
+                    }
+                }
+                if all {
+                    slots = self.all_open();
+                }
+            }
+            None => slots = self.all_open(),
+        }
+        self.sort(&mut slots);
+        self.read(&slots)
+    }
+
+    /// The state as one batch of fragments, which [`merge`](Self::merge) takes back.
+    pub fn snapshot(&mut self) -> Result<RecordBatch, StreamError> {
+        let slots = self.all_open();
+        self.fragments(&slots)
+    }
+}
