@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     case::{Case, Input, Measured},
@@ -25,7 +26,7 @@ pub fn all(cases: &[Case], runs: u32, pinned: bool) -> anyhow::Result<Vec<Vec<Me
         let mut measurements = Vec::new();
         for (number, case) in cases.iter().enumerate() {
             let name = format!("{case}, {}, threads: {}", case.input.name(), case.threads);
-            let measured = child(case, pinned).with_context(|| name.clone())?;
+            let measured: Measured = child(case, case.threads, pinned).with_context(|| name.clone())?;
             eprintln!("run {run}, {}/{}: {name}: {:.2} s", number + 1, cases.len(), measured.seconds);
             check(case, &measured, &mut rows).with_context(|| name)?;
             measurements.push(measured);
@@ -63,12 +64,11 @@ pub fn can_pin() -> bool {
     can
 }
 
-/// Measures in a process of its own.
-fn child(case: &Case, pinned: bool) -> anyhow::Result<Measured> {
+/// Measures one case of this program, on so many threads, in a process of its own.
+pub fn child<C: Serialize, M: DeserializeOwned>(case: &C, threads: usize, pinned: bool) -> anyhow::Result<M> {
     let program = std::env::current_exe().context("where is this program?")?;
-    let processors: Vec<String> =
-        machine::processors().iter().take(case.threads).map(usize::to_string).collect();
-    let mut command = if pinned && processors.len() == case.threads {
+    let processors: Vec<String> = machine::processors().iter().take(threads).map(usize::to_string).collect();
+    let mut command = if pinned && processors.len() == threads {
         let mut command = Command::new("taskset");
         command.arg("--cpu-list").arg(processors.join(",")).arg(program);
         command

@@ -1,7 +1,7 @@
 //! Times on the wire: RFC 3339, UTC, milliseconds, `Z`. Reading takes any RFC 3339 offset and any number of
 //! fraction digits; writing is always the one form, so that equal times are equal bytes.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 /// `2026-01-05T00:00:01.250Z`. Digits below a millisecond are cut.
 pub fn format(time: DateTime<Utc>) -> String {
@@ -11,9 +11,14 @@ pub fn format(time: DateTime<Utc>) -> String {
 /// Reads an RFC 3339 time with any offset.
 ///
 /// # Errors
-/// When the text is not RFC 3339.
+/// When the text is not RFC 3339, or its time in UTC cannot be written so: the years are 0 to 9999, and an offset may
+/// lead out of them.
 pub fn parse(text: &str) -> Result<DateTime<Utc>, chrono::ParseError> {
-    DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc))
+    let time = DateTime::parse_from_rfc3339(text)?.with_timezone(&Utc);
+    if (0..=9_999).contains(&time.year()) {
+        return Ok(time);
+    }
+    DateTime::parse_from_rfc3339(&format(time)).map(|time| time.with_timezone(&Utc))
 }
 
 /// For `#[serde(with = "wire_time::required")]`.
@@ -72,5 +77,11 @@ mod tests {
         let time = super::parse("2026-01-05T01:30:00.2504+01:30").unwrap();
         assert_eq!(super::format(time), "2026-01-05T00:00:00.250Z");
         assert!(super::parse("2026-01-05").is_err());
+        for text in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-00:01"] {
+            assert!(super::parse(text).is_err(), "{text} is in no year that can be written");
+        }
+        for text in ["0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(super::format(super::parse(text).unwrap()), text);
+        }
     }
 }

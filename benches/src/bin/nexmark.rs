@@ -9,13 +9,13 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::ExitCode,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Parser;
 use plamatio_benches::{
-    machine::{self, Machine},
+    machine::Machine,
     nexmark::{Nexmark, NexmarkFiles, Query, QueryCase, QueryMeasured},
     run,
     table::Spread,
@@ -217,7 +217,8 @@ fn run_all(cases: &[QueryCase], cli: &Cli, pinned: bool) -> anyhow::Result<Vec<R
     for run in 1..=cli.runs {
         for (number, case) in cases.iter().enumerate() {
             let name = format!("{}, {} threads", case.query, case.threads);
-            let measured = child(case, pinned).with_context(|| name.clone())?;
+            let measured: QueryMeasured =
+                run::child(case, case.threads, pinned).with_context(|| name.clone())?;
             ensure!(measured.events == cli.events, "{name}: read {} of {}", measured.events, cli.events);
             eprintln!("run {run}, {}/{}: {name}: {:.2} s", number + 1, cases.len(), measured.seconds);
             all[number].push(measured);
@@ -257,24 +258,4 @@ fn print_table(rows: &[Row]) {
             row.runs.first().map_or(0, |run| run.rows),
         );
     }
-}
-
-/// Measures in a process of its own.
-fn child(case: &QueryCase, pinned: bool) -> anyhow::Result<QueryMeasured> {
-    let program = std::env::current_exe().context("where is this program?")?;
-    let processors: Vec<String> =
-        machine::processors().iter().take(case.threads).map(usize::to_string).collect();
-    let mut command = if pinned && processors.len() == case.threads {
-        let mut command = Command::new("taskset");
-        command.arg("--cpu-list").arg(processors.join(",")).arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    let output =
-        command.arg(run::CASE_FLAG).arg(serde_json::to_string(case)?).stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        bail!("the measurement failed: {}", output.status);
-    }
-    serde_json::from_slice(&output.stdout).context("the measurement printed no figures")
 }
