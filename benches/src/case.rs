@@ -312,7 +312,8 @@ impl Case {
             Some(watching) => watching.await?,
             None => None,
         };
-        Ok(Measured { read_peak_bytes, ..measured })
+        // Asked again, since the watch may have looked a moment after the clock stopped.
+        Ok(Measured { read_peak_bytes, peak_bytes: machine::peak_bytes(), ..measured })
     }
 }
 

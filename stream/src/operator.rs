@@ -133,6 +133,10 @@ pub trait Operator: Send {
         let _ = earliest_us;
     }
 
+    /// From now on, what a promise lets it write may come in parts (see [`Output::is_partial`]), each with whole
+    /// windows: nobody downstream puts its rows together with another's.
+    fn write_in_parts(&mut self) {}
+
     /// Takes a promise and passes it on.
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError>;
 

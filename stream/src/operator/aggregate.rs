@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`distinct`] | `COUNT(DISTINCT x)` on hashed keys, in DataFusion's place |
+//! | [`live`] | a table of groups that is read without being used up |
 //! | [`pages`] | a list that grows without moving |
 //! | [`slots`] | aggregates that are read and cleared one group at a time, for sessions |
 //!
@@ -11,6 +12,7 @@
 //! written without any accumulator knowing.
 
 pub mod distinct;
+pub mod live;
 pub mod pages;
 pub mod slots;
 
@@ -23,7 +25,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use datafusion::{
-    common::{Result, cast::as_boolean_array, internal_err},
+    common::{Result, cast::as_boolean_array},
     logical_expr::{EmitTo, GroupsAccumulator},
     physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr, aggregate::AggregateFunctionExpr},
     physical_plan::aggregates::{
@@ -245,7 +247,7 @@ impl Inputs {
 /// One aggregate of some groups.
 enum Groups {
     Distinct(DistinctGroups),
-    Other { function: Arc<AggregateFunctionExpr>, accumulator: Box<dyn GroupsAccumulator> },
+    Other(Box<dyn GroupsAccumulator>),
 }
 
 impl Groups {
@@ -253,45 +255,19 @@ impl Groups {
         if aggregate.is_hashed {
             return Ok(Groups::Distinct(DistinctGroups::default()));
         }
-        let function = Arc::clone(&aggregate.function);
-        Ok(Groups::Other { accumulator: accumulator(&function)?, function })
+        Ok(Groups::Other(accumulator(&aggregate.function)?))
     }
 
     fn accumulator(&mut self) -> &mut dyn GroupsAccumulator {
         match self {
             Groups::Distinct(distinct) => distinct,
-            Groups::Other { accumulator, .. } => accumulator.as_mut(),
+            Groups::Other(accumulator) => accumulator.as_mut(),
         }
-    }
-
-    /// The states of all groups, which keep them; `groups` counts from 0.
-    fn peek_states(&mut self, groups: &[usize]) -> Result<Vec<ArrayRef>> {
-        match self {
-            Groups::Distinct(distinct) => Ok(vec![distinct.peek_state()]),
-            // A state has a few values a group, so that giving it back costs little.
-            Groups::Other { accumulator, .. } => {
-                let states = accumulator.state(EmitTo::All)?;
-                accumulator.merge_batch(&states, groups, groups.len())?;
-                Ok(states)
-            }
-        }
-    }
-
-    /// The values of all groups, which keep theirs.
-    fn peek_values(&mut self, groups: &[usize]) -> Result<ArrayRef> {
-        if let Groups::Distinct(distinct) = self {
-            return Ok(distinct.peek_counts());
-        }
-        let states = self.peek_states(groups)?;
-        let Groups::Other { function, .. } = self else { return internal_err!("an aggregate has changed") };
-        let mut copy = accumulator(function)?;
-        copy.merge_batch(&states, groups, groups.len())?;
-        copy.evaluate(EmitTo::All)
     }
 }
 
 /// DataFusion's accumulator of a function.
-fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+pub(super) fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
     if function.groups_accumulator_supported() {
         return function.create_groups_accumulator();
     }
@@ -404,38 +380,14 @@ impl GroupTable {
 
     fn take_keys(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
         match &mut self.groups {
-            Some(groups) => Ok(groups.emit(EmitTo::All)?),
+            Some(groups) => {
+                let (rows, keys) = (groups.len(), groups.emit(EmitTo::All)?);
+                // Not all kinds forget the keys that they gave away.
+                groups.clear_shrink(rows);
+                Ok(keys)
+            }
             None => Ok(Vec::new()),
         }
-    }
-
-    /// The keys of all groups, which stay, and the groups' numbers.
-    fn peek_keys(&mut self) -> Result<(Vec<ArrayRef>, Vec<usize>), StreamError> {
-        let numbers = (0..self.len()).collect();
-        let keys = self.take_keys()?;
-        if let Some(groups) = &mut self.groups {
-            // In their order, so that each gets its number again.
-            groups.intern(&keys, &mut self.indices)?;
-        }
-        Ok((keys, numbers))
-    }
-
-    /// All groups as a batch of states; the table keeps them.
-    pub fn peek_states(&mut self, aggregation: &Aggregation) -> Result<RecordBatch, StreamError> {
-        let (keys, groups) = self.peek_keys()?;
-        let mut states = Vec::new();
-        for aggregate in &mut self.accumulators.all {
-            states.extend(aggregate.peek_states(&groups)?);
-        }
-        aggregation.state_batch(keys, states, groups.len())
-    }
-
-    /// All groups evaluated; the table keeps them.
-    pub fn peek(&mut self) -> Result<Evaluated, StreamError> {
-        let (keys, groups) = self.peek_keys()?;
-        let aggregates = self.accumulators.all.iter_mut();
-        let values = aggregates.map(|aggregate| aggregate.peek_values(&groups)).collect::<Result<_>>()?;
-        Ok((keys, values, groups.len()))
     }
 
     /// All groups evaluated; the table is empty afterwards.

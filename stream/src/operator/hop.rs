@@ -34,7 +34,7 @@ use arrow::{
 
 use super::{
     Partial,
-    aggregate::{Aggregation, Evaluated, GroupTable},
+    aggregate::{Aggregation, Evaluated, GroupTable, live::LiveTable},
 };
 use crate::{error::StreamError, time::Watermark, window::WindowSpec};
 
@@ -151,17 +151,17 @@ impl Piece {
 /// A pane in the merge stage. What compute threads send is merged when it comes: provisional rows then cost what they
 /// hold, not what went into them.
 struct Pane {
-    table: GroupTable,
+    table: LiveTable,
     /// The table's states, until more comes.
     states: Option<RecordBatch>,
 }
 
 impl Pane {
-    fn states(&mut self, aggregation: &Aggregation) -> Result<RecordBatch, StreamError> {
+    fn states(&mut self) -> Result<RecordBatch, StreamError> {
         if let Some(states) = &self.states {
             return Ok(states.clone());
         }
-        Ok(self.states.insert(self.table.peek_states(aggregation)?).clone())
+        Ok(self.states.insert(self.table.states()?).clone())
     }
 }
 
@@ -200,9 +200,11 @@ impl Panes {
         }
         let pane = match self.panes.entry(pane_us) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Pane { table: self.aggregation.table()?, states: None }),
+            Entry::Vacant(entry) => {
+                entry.insert(Pane { table: LiveTable::new(self.aggregation.clone())?, states: None })
+            }
         };
-        pane.table.merge(&self.aggregation, states)?;
+        pane.table.merge(states)?;
         pane.states = None;
         self.changed.insert(pane_us);
         // A late row: what was merged without it is merged again when it is next wanted.
@@ -256,7 +258,7 @@ impl Panes {
         let Some(halves) = piece.halves() else {
             let pane_us = piece.number.saturating_mul(self.slide_us);
             let pane = self.panes.get_mut(&pane_us);
-            return pane.map(|pane| pane.states(&self.aggregation)).transpose();
+            return pane.map(|pane| pane.states()).transpose();
         };
         if let Some(merged) = self.merged.get(&piece) {
             return Ok(Some(merged.clone()));
@@ -319,7 +321,7 @@ impl Panes {
             let start = end.saturating_sub(self.size_us);
             let (keys, values, rows) = if self.slide_us == self.size_us && !overlay.contains_key(&start) {
                 let Some(pane) = self.panes.get_mut(&start) else { continue };
-                pane.table.peek()?
+                pane.table.evaluate()?
             } else if end > newest {
                 let added: Vec<i64> = panes.range(start..from).copied().collect();
                 from = start;
@@ -353,7 +355,7 @@ impl Panes {
         let mut batches = Vec::new();
         for pane_us in panes {
             if let Some(pane) = self.panes.get_mut(&pane_us) {
-                batches.push(pane.states(&self.aggregation)?);
+                batches.push(pane.states()?);
             }
             batches.extend(overlay.get(&pane_us).into_iter().flatten().cloned());
         }
@@ -363,7 +365,7 @@ impl Panes {
     /// The panes with their states, one batch a pane.
     pub fn snapshot(&mut self) -> Result<Vec<(i64, RecordBatch)>, StreamError> {
         let panes = self.panes.iter_mut();
-        panes.map(|(pane_us, pane)| Ok((*pane_us, pane.states(&self.aggregation)?))).collect()
+        panes.map(|(pane_us, pane)| Ok((*pane_us, pane.states()?))).collect()
     }
 
     /// Windows that end at or before `limit_us` were closed before a restart.

@@ -211,6 +211,8 @@ pub struct WindowAggregate {
     state: State,
     watermark: Watermark,
     late_rows: u64,
+    /// Final rows may be written in parts.
+    in_parts: bool,
     /// The earliest start of a session that compute threads still hold.
     held_us: Option<i64>,
     /// The provisional rows last written for a window, by its end, where windows are counted anew each time.
@@ -236,6 +238,7 @@ impl WindowAggregate {
             state,
             watermark: Watermark::START,
             late_rows: 0,
+            in_parts: false,
             held_us: None,
             written: BTreeMap::new(),
         })
@@ -362,6 +365,10 @@ impl Operator for WindowAggregate {
         self.merge(partial)
     }
 
+    fn write_in_parts(&mut self) {
+        self.in_parts = true;
+    }
+
     fn held(&mut self, earliest_us: Option<i64>) {
         self.held_us = earliest_us;
     }
@@ -370,7 +377,9 @@ impl Operator for WindowAggregate {
         let (mut watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
         watermark.advance(self.spec.time_kind.watermark(marks));
         let Some(mut limit_us) = closing_limit(watermark, lateness_us) else { return Ok(()) };
-        if let State::Sessions(sessions) = &self.state {
+        if let State::Sessions(sessions) = &self.state
+            && self.in_parts
+        {
             // Step by step, as if the watermark had come in smaller steps.
             let until_us = sessions.close_until(limit_us);
             if until_us < limit_us {

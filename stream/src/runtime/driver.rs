@@ -18,7 +18,7 @@ use super::{
     checkpoint::{Checkpoint, CheckpointStore, PartitionState},
     dead_letters,
     graph::{Graph, SinkOutput},
-    job::Status,
+    job::{MERGE_QUEUE, Status},
     sink_task::ToSink,
     worker::{Control, ToMerge},
 };
@@ -123,8 +123,10 @@ impl Driver {
                         return Err(StreamError::internal("the compute threads are gone"));
                     };
                     self.take(message)?;
-                    // Take what is there before windows are closed: one pass for many messages.
-                    while let Ok(message) = merge.try_recv() {
+                    // Take what is there before windows are closed: one pass for many messages. Not without end:
+                    // threads that wait for room would fill it up again and again.
+                    for _ in 0..MERGE_QUEUE {
+                        let Ok(message) = merge.try_recv() else { break };
                         self.take(message)?;
                     }
                     self.set_aside().await?;

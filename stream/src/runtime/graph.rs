@@ -104,6 +104,11 @@ impl Graph {
                 Target::Sink(sink) => emit_modes[*sink] == EmitMode::Updates,
             });
         }
+        for index in 0..nodes.len() {
+            if is_alone(&nodes, index) {
+                nodes[index].operator.write_in_parts();
+            }
+        }
         Ok(Graph {
             nodes,
             progress: vec![vec![None; workers]; plan.sources.len()],
@@ -281,6 +286,16 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// Whether no other branch meets the rows of a node on their way to the sinks.
+fn is_alone(nodes: &[Node], index: usize) -> bool {
+    nodes[index].outputs.iter().all(|target| match target {
+        Target::Node(next) => {
+            nodes[*next].inputs.len() + nodes[*next].sources.len() == 1 && is_alone(nodes, *next)
+        }
+        Target::Sink(_) => nodes.iter().filter(|node| node.outputs.contains(target)).count() == 1,
+    })
 }
 
 /// The promises at a node when a checkpoint was taken.

@@ -39,7 +39,7 @@ use crate::{
 
 /// Messages between compute threads and merge task that may wait: enough for the threads to go on while windows are
 /// written, and few, since each may hold the sessions of [`FLUSH_RECORDS`](super::worker) records.
-const MERGE_QUEUE: usize = 32;
+pub(super) const MERGE_QUEUE: usize = 32;
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
 

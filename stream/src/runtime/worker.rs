@@ -476,6 +476,11 @@ impl Drop for Worker {
         for partition in self.sources.iter().flat_map(|source| &source.partitions) {
             partition.shared.abandon();
         }
+        if std::thread::panicking() {
+            let error = StreamError::internal("a compute thread panicked");
+            // If the merge task is gone too, the job ends for its own reason.
+            let _gone = self.merge.blocking_send(ToMerge::Failed { error });
+        }
     }
 }
 

@@ -250,7 +250,7 @@ impl Source for KafkaSource {
             };
             let end = self.ends.get(id).copied();
             let done = matches!((next, end), (Some(next), Some(end)) if next >= end);
-            reading.push(Reading { next, end, done });
+            reading.push(Reading { next, end, done, ended_in_batch: None });
         }
         consumer.assign(&assignment).map_err(refused)?;
         let consumer = BatchConsumer::new(consumer)

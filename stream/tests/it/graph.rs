@@ -19,6 +19,8 @@ use crate::{
 /// A graph over the table `events (time, k, v)` and its one sink `out`.
 pub(crate) struct Driven {
     plan: JobPlan,
+    /// By local chain, as on a compute thread.
+    windows: Vec<Option<WindowPartial>>,
     pub(crate) graph: Graph,
 }
 
@@ -32,16 +34,24 @@ impl Driven {
              INSERT INTO out {query}"
         );
         let plan = plan(&script).unwrap_or_else(|error| panic!("{error}"));
+        Driven::of(plan)
+    }
+
+    fn of(plan: JobPlan) -> Self {
         let graph = Graph::new(&plan, 1).unwrap();
-        Driven { plan, graph }
+        let windows = plan.locals.iter().map(|local| match &local.terminal {
+            Terminal::Forward => None,
+            Terminal::Window(spec) => Some(WindowPartial::new(Arc::clone(spec)).unwrap()),
+        });
+        Driven { windows: windows.collect(), plan, graph }
     }
 
     /// The same plan with the state of this graph, as a restart makes it.
     pub(crate) fn restored(mut self) -> Self {
         let state = self.graph.snapshot().unwrap();
-        let mut graph = Graph::new(&self.plan, 1).unwrap();
-        graph.restore(state).unwrap();
-        Driven { plan: self.plan, graph }
+        let mut restored = Driven::of(self.plan);
+        restored.graph.restore(state).unwrap();
+        restored
     }
 
     /// Takes the rows of a text table.
@@ -54,12 +64,11 @@ impl Driven {
         }
         let decoded = decoder.decode(&raw).unwrap();
         assert!(decoded.rejects.is_empty(), "{:?}", decoded.rejects);
-        for local in &self.plan.locals {
+        for (local, window) in self.plan.locals.iter().zip(&mut self.windows) {
             let Some(batch) = apply_all(&local.steps, &decoded.batch).unwrap() else { continue };
-            match &local.terminal {
-                Terminal::Forward => self.graph.rows(local.node, batch).unwrap(),
-                Terminal::Window(spec) => {
-                    let mut window = WindowPartial::new(Arc::clone(spec)).unwrap();
+            match window {
+                None => self.graph.rows(local.node, batch).unwrap(),
+                Some(window) => {
                     window.update(&batch, None).unwrap();
                     for partial in window.take(None).unwrap() {
                         assert_eq!(self.graph.partial(local.node, partial).unwrap(), 0, "rows came too late");

@@ -30,6 +30,18 @@ pub(super) struct Record<'a> {
     pub(super) payload: &'a [u8],
 }
 
+/// What a batch holds.
+pub(super) enum Taken<'a> {
+    Record(Record<'a>),
+    /// There are no more records for now; the next one will have this offset.
+    End {
+        topic: &'a str,
+        partition: i32,
+        offset: i64,
+    },
+    Failed(KafkaError),
+}
+
 /// A consumer and its queue.
 pub(super) struct BatchConsumer {
     /// Dropped first: it belongs to the consumer.
@@ -62,8 +74,10 @@ impl BatchConsumer {
         &self.consumer
     }
 
-    /// Shows the records that are there now, at most so many, and errors among them.
-    pub(super) fn take(&mut self, most: usize, mut each: impl FnMut(Result<Record<'_>, KafkaError>)) {
+    /// Shows the records that are there now, at most so many, and what is said of partitions among them. What
+    /// concerns a broker as a whole and lies between two records is only logged by librdkafka: it comes again by the
+    /// consumer's own poll, but not before there is a moment without records.
+    pub(super) fn take(&mut self, most: usize, mut each: impl FnMut(Taken<'_>)) {
         let mut messages: Vec<*mut rd_kafka_message_t> = vec![ptr::null_mut(); most];
         // SAFETY: the queue is alive, and there is room for `most` pointers.
         let taken =
@@ -81,25 +95,34 @@ impl BatchConsumer {
 struct Message(*mut rd_kafka_message_t);
 
 impl Message {
-    fn read(&self) -> Result<Record<'_>, KafkaError> {
+    fn read(&self) -> Taken<'_> {
         // SAFETY: librdkafka filled the pointer in; the message is its own until `rd_kafka_message_destroy`.
         let message = unsafe { &*self.0 };
         if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
-            return Err(KafkaError::PartitionEOF(message.partition));
+            return Taken::End {
+                topic: topic(message),
+                partition: message.partition,
+                offset: message.offset,
+            };
         }
         if message.err.is_error() {
-            return Err(KafkaError::MessageConsumption(message.err.into()));
+            return Taken::Failed(KafkaError::MessageConsumption(message.err.into()));
         }
         let payload = match message.payload {
             payload if payload.is_null() => &[][..],
             // SAFETY: a payload that is there has `len` bytes and lives as long as its message.
             payload => unsafe { slice::from_raw_parts(payload.cast_const().cast::<u8>(), message.len) },
         };
-        Ok(Record { topic: topic(message), partition: message.partition, offset: message.offset, payload })
+        Taken::Record(Record {
+            topic: topic(message),
+            partition: message.partition,
+            offset: message.offset,
+            payload,
+        })
     }
 }
 
-/// The topic of a message without error; topics' names are ASCII.
+/// The topic of a record or of a partition's end; topics' names are ASCII.
 fn topic(message: &rd_kafka_message_t) -> &str {
     if message.rkt.cast::<c_void>().is_null() {
         return "";

@@ -13,7 +13,7 @@ use rdkafka::{
 
 use super::{
     CONNECT_TIMEOUT, Config,
-    batch::{BatchConsumer, Record},
+    batch::{BatchConsumer, Record, Taken},
 };
 use crate::{
     error::StreamError,
@@ -27,6 +27,9 @@ pub(super) struct Reading {
     /// Of a bounded read.
     pub(super) end: Option<i64>,
     pub(super) done: bool,
+    /// Where a batch told the partition's end. The consumer's position is then one too far: it counts the notice as a
+    /// record.
+    pub(super) ended_in_batch: Option<i64>,
 }
 
 impl Reading {
@@ -126,10 +129,21 @@ impl Reader for KafkaReader {
                 Err(error) => errors.push(error),
                 Ok((topic, partition, offset, payload)) => {
                     take(Record { topic: &topic, partition, offset, payload: &payload });
-                    self.consumer.take(max_records, |record| match record {
-                        Ok(record) => take(record),
-                        Err(error) => errors.push(error),
+                    let mut ends = Vec::new();
+                    self.consumer.take(max_records, |taken| match taken {
+                        Taken::Record(record) => take(record),
+                        Taken::End { topic, partition, offset } => {
+                            ends.push((topic.to_owned(), partition, offset));
+                        }
+                        Taken::Failed(error) => errors.push(error),
                     });
+                    for (topic, partition, offset) in ends {
+                        if let Some(index) = self.indexes.get(&topic, partition) {
+                            let reading = &mut self.reading[index];
+                            reading.done |= reading.end.is_some_and(|end| offset >= end);
+                            reading.ended_in_batch = Some(offset);
+                        }
+                    }
                 }
             }
             for error in errors {
@@ -184,6 +198,10 @@ impl KafkaReader {
             let index = self.indexes.get(element.topic(), element.partition());
             if let (Some(index), KafkaOffset::Offset(position)) = (index, element.offset()) {
                 let reading = &mut self.reading[index];
+                let position = match reading.ended_in_batch {
+                    Some(end) if position == end + 1 => end,
+                    _ => position,
+                };
                 reading.done |= reading.end.is_some_and(|end| position >= end);
             }
         }
