@@ -13,7 +13,7 @@
 //! A session closes when the watermark passes its end (its last row plus the gap). Nothing looks at all sessions
 //! to find those: they wait in a [`wheel`] by their ends. A compute thread closes none and has no wheel.
 //!
-//! Memory for an open session: an entry of 72 bytes, in which a key of up to 38 bytes has room, 6 to 12 bytes in the
+//! Memory for an open session: an entry of 64 bytes, in which a key of up to 36 bytes has room, 6 to 12 bytes in the
 //! hash table, and its aggregates, mostly [a word each](super::aggregate::slots::words).
 //!
 //! | module | what |
@@ -38,7 +38,7 @@ use arrow::{
 use hashbrown::HashTable;
 
 use self::{
-    key::Key,
+    key::{Key, Keys},
     keys::KeyCodec,
     wheel::{Links, Wheel},
 };
@@ -79,8 +79,6 @@ struct Entry {
     first_us: i64,
     last_us: i64,
     key: Key,
-    /// Tells most keys apart without a look at them, and spares hashing them when the table grows.
-    hash: u32,
     /// Another open session of the same key.
     other: Slot,
     /// The next in the same bucket of the wheel.
@@ -102,8 +100,7 @@ impl Default for Entry {
         Entry {
             first_us: 0,
             last_us: 0,
-            key: Key::Null,
-            hash: 0,
+            key: Key::NULL,
             other: NONE,
             next: NONE,
             is_open: false,
@@ -125,7 +122,7 @@ pub struct Sessions {
     gap_us: i64,
     tick_us: i64,
     codec: KeyCodec,
-    hasher: ahash::RandomState,
+    keys: Keys,
     /// One session of each key; the key's others hang on it.
     table: HashTable<Slot>,
     entries: Pages<Entry>,
@@ -143,13 +140,8 @@ pub struct Sessions {
     changed: Option<Vec<Slot>>,
     // Kept for their memory.
     slots: Vec<Slot>,
-    hashes: Vec<u32>,
+    hashes: Vec<u64>,
     joins: Vec<(Slot, Slot)>,
-}
-
-/// A hash table wants its bits at both ends.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Sessions {
@@ -170,8 +162,7 @@ impl Sessions {
             aggregation,
             gap_us,
             tick_us,
-            // Fixed seeds: what depends on the order of keys must not differ from run to run.
-            hasher: ahash::RandomState::with_seeds(1, 2, 3, 4),
+            keys: Keys::default(),
             table: HashTable::new(),
             entries: Pages::default(),
             used: 0,
@@ -238,8 +229,7 @@ impl Sessions {
         let keys = self.codec.encode(keys)?;
         self.slots.clear();
         self.hashes.clear();
-        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        self.hashes.extend((0..firsts.len()).map(|row| self.hasher.hash_one(keys.get(row)) as u32));
+        self.hashes.extend((0..firsts.len()).map(|row| self.keys.hash(keys.get(row))));
         for (row, (&first_us, &last_us)) in firsts.iter().zip(lasts).enumerate() {
             let slot = self.place_one(self.hashes[row], keys.get(row), first_us, last_us)?;
             self.slots.push(slot);
@@ -249,20 +239,17 @@ impl Sessions {
 
     fn place_one(
         &mut self,
-        hash: u32,
+        hash: u64,
         key: Option<&[u8]>,
         first_us: i64,
         last_us: i64,
     ) -> Result<Slot, StreamError> {
         let entries = &self.entries;
-        let found = self.table.find(spread(hash), |slot| {
-            let entry = &entries[index(*slot)];
-            entry.hash == hash && entry.key.is(key)
-        });
+        let found = self.table.find(hash, |slot| self.keys.is(&entries[index(*slot)].key, key));
         let Some(&head) = found else {
-            let slot = self.open(hash, Key::new(key), first_us, last_us)?;
-            let entries = &self.entries;
-            self.table.insert_unique(spread(hash), slot, |slot| spread(entries[index(*slot)].hash));
+            let slot = self.open(key, first_us, last_us)?;
+            let (entries, keys) = (&self.entries, &self.keys);
+            self.table.insert_unique(hash, slot, |slot| keys.hash_of(&entries[index(*slot)].key));
             return Ok(slot);
         };
         let entry = &self.entries[index(head)];
@@ -287,11 +274,10 @@ impl Sessions {
             (first, last) = (first.min(entry.first_us), last.max(entry.last_us));
             joined.push(slot);
         }
-        let hash = self.entries[index(head)].hash;
         let into = match joined.split_first() {
             None => {
-                let key = self.entries[index(head)].key.clone();
-                self.open(hash, key, first, last)?
+                let key = self.keys.get(&self.entries[index(head)].key).map(<[u8]>::to_vec);
+                self.open(key.as_deref(), first, last)?
             }
             Some((into, rest)) => {
                 for from in rest {
@@ -322,7 +308,7 @@ impl Sessions {
 
     /// Makes these the sessions of the key whose first one was `head`; none forgets the key.
     fn chain(&mut self, head: Slot, sessions: &[Slot]) {
-        let hash = spread(self.entries[index(head)].hash);
+        let hash = self.keys.hash_of(&self.entries[index(head)].key);
         match sessions.first() {
             Some(first) => {
                 if let Some(place) = self.table.find_mut(hash, |slot| *slot == head) {
@@ -341,9 +327,10 @@ impl Sessions {
         }
     }
 
-    fn open(&mut self, hash: u32, key: Key, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
+    fn open(&mut self, key: Option<&[u8]>, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
+        let key = self.keys.keep(key);
         let entry =
-            Entry { first_us, last_us, key, hash, other: NONE, next: NONE, is_open: true, is_changed: false };
+            Entry { first_us, last_us, key, other: NONE, next: NONE, is_open: true, is_changed: false };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.entries[index(slot)] = entry;

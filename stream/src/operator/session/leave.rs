@@ -7,7 +7,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 
-use super::{NONE, SessionRows, Sessions, key::Key, spread};
+use super::{NONE, SessionRows, Sessions};
 use crate::{
     error::StreamError,
     operator::aggregate::slots::{Slot, index},
@@ -46,20 +46,17 @@ impl Sessions {
         self.open -= 1;
         let entry = &mut self.entries[index(slot)];
         entry.is_open = false;
-        let (hash, other) = (entry.hash, entry.other);
+        let (hash, other) = (self.keys.hash_of(&entry.key), entry.other);
         if other == NONE
-            && let Ok(place) = self.table.find_entry(spread(hash), |found| *found == slot)
+            && let Ok(place) = self.table.find_entry(hash, |found| *found == slot)
         {
             place.remove();
             return;
         }
         // One of several of its key.
         let entries = &self.entries;
-        let key = entries[index(slot)].key.get();
-        let head = self.table.find(spread(hash), |found| {
-            let entry = &entries[index(*found)];
-            entry.hash == hash && entry.key.is(key)
-        });
+        let key = self.keys.get(&entries[index(slot)].key);
+        let head = self.table.find(hash, |found| self.keys.is(&entries[index(*found)].key, key));
         if let Some(&head) = head {
             let mut sessions = self.sessions_of(head);
             sessions.retain(|session| *session != slot);
@@ -76,7 +73,7 @@ impl Sessions {
 
     pub(super) fn release(&mut self, slot: Slot) {
         self.accumulators.clear(slot);
-        self.entries[index(slot)].key = Key::Null;
+        self.keys.forget(&mut self.entries[index(slot)].key);
         self.free.push(slot);
     }
 
@@ -89,7 +86,7 @@ impl Sessions {
     }
 
     fn key_columns(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError> {
-        self.codec.decode(slots.iter().map(|slot| self.entries[index(*slot)].key.get()))
+        self.codec.decode(slots.iter().map(|slot| self.keys.get(&self.entries[index(*slot)].key)))
     }
 
     /// Slots as fragments.
@@ -117,7 +114,11 @@ impl Sessions {
     fn sort(&self, slots: &mut [Slot]) {
         slots.sort_unstable_by(|a, b| {
             let (a, b) = (&self.entries[index(*a)], &self.entries[index(*b)]);
-            (a.last_us, a.first_us, a.key.get()).cmp(&(b.last_us, b.first_us, b.key.get()))
+            (a.last_us, a.first_us, self.keys.get(&a.key)).cmp(&(
+                b.last_us,
+                b.first_us,
+                self.keys.get(&b.key),
+            ))
         });
     }
 
@@ -167,7 +168,7 @@ impl Sessions {
         let batch = self.fragments(&slots)?;
         for slot in 0..Slot::try_from(self.used).unwrap_or(NONE) {
             self.accumulators.clear(slot);
-            self.entries[index(slot)].key = Key::Null;
+            self.keys.forget(&mut self.entries[index(slot)].key);
         }
         self.used = 0;
         self.free.clear();
