@@ -10,7 +10,7 @@ Every measurement is a process of its own, held to as many processors as it has 
 measurement of every engine in turn; ratios are taken within a run, and the table has the median and the range over the
 runs. What each clock covers: the engine's from before the source is opened until every row is written, see
 benches/README.md; Flink's and DuckDB's in flink.py and duckdb_batch.py beside this file. No clock has the start of a
-process in it.
+process in it. Files are read once before each measurement, so that they are in the page cache.
 
 Flink gets the events of a file spread over as many files as it has slots, by visit, since it reads a file in one slot;
 that is made before and not measured. A folder of files is also what every engine reads for Nexmark.
@@ -186,6 +186,12 @@ class Bench:
             raise Failed(f"{ENGINES[engine]}, {self.label()}: read {events} of {self.args.events} events")
         return measured
 
+    def files(self):
+        """What is read of it, by whichever engine."""
+        if self.topic:
+            return []
+        return [file for file in [self.events.file, *self.events.folders[self.threads].iterdir()] if file]
+
     def ours(self, check):
         program = self.args.programs
         if self.args.nexmark:
@@ -224,6 +230,14 @@ class Bench:
         if check:
             command += ["--check", check]
         return run(command, self.threads)
+
+
+def cache(file):
+    """Reads a file, so that it is in the page cache."""
+    buffer = bytearray(1 << 20)
+    with open(file, "rb", buffering=0) as bytes_of:
+        while bytes_of.readinto(buffer):
+            pass
 
 
 def sql_files(queries):
@@ -284,6 +298,8 @@ def measure(args, benches):
     for number in range(1, args.runs + 1):
         for bench, results in zip(benches, measured):
             for engine in bench.engines():
+                for file in bench.files():
+                    cache(file)
                 result = bench.measure(engine)
                 results[engine].append(result)
                 same_counts(bench, results)

@@ -1,5 +1,7 @@
 //! What a process has used, and what it runs on. From Linux' `/proc`; elsewhere unknown.
 
+use std::{fs::File, path::Path};
+
 use serde::{Deserialize, Serialize};
 
 /// `/proc` counts processor time in these, on every architecture.
@@ -28,6 +30,15 @@ pub fn resident_bytes() -> Option<u64> {
 fn kilobytes(name: &str) -> Option<u64> {
     let kilobytes: u64 = status(name)?.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// Reads a file, or the files of a folder, so that they are in the page cache: a system with memory to spare may still
+/// have dropped some of their pages, and then a measurement would be one of the disk.
+pub fn cache(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return std::fs::read_dir(path)?.try_for_each(|entry| cache(&entry?.path()));
+    }
+    std::io::copy(&mut File::open(path)?, &mut std::io::sink()).map(|_| ())
 }
 
 /// The processors that this process may run on, by number.

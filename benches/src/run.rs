@@ -26,6 +26,9 @@ pub fn all(cases: &[Case], runs: u32, pinned: bool) -> anyhow::Result<Vec<Vec<Me
         let mut measurements = Vec::new();
         for (number, case) in cases.iter().enumerate() {
             let name = format!("{case}, {}, threads: {}", case.input.name(), case.threads);
+            if let Input::File { path } | Input::Shop { folder: path } = &case.input {
+                machine::cache(path).with_context(|| path.display().to_string())?;
+            }
             let measured: Measured = child(case, case.threads, pinned).with_context(|| name.clone())?;
             eprintln!("run {run}, {}/{}: {name}: {:.2} s", number + 1, cases.len(), measured.seconds);
             check(case, &measured, &mut rows).with_context(|| name)?;

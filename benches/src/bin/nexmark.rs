@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::Parser;
 use plamatio_benches::{
-    machine::Machine,
+    machine::{self, Machine},
     nexmark::{Nexmark, NexmarkFiles, Query, QueryCase, QueryMeasured},
     run,
     table::Spread,
@@ -217,6 +217,7 @@ fn run_all(cases: &[QueryCase], cli: &Cli, pinned: bool) -> anyhow::Result<Vec<R
     for run in 1..=cli.runs {
         for (number, case) in cases.iter().enumerate() {
             let name = format!("{}, {} threads", case.query, case.threads);
+            machine::cache(&case.folder).with_context(|| case.folder.display().to_string())?;
             let measured: QueryMeasured =
                 run::child(case, case.threads, pinned).with_context(|| name.clone())?;
             ensure!(measured.events == cli.events, "{name}: read {} of {}", measured.events, cli.events);
