@@ -128,11 +128,6 @@ pub trait Operator: Send {
         Err(StreamError::internal("an operator without partial state was given some"))
     }
 
-    /// The earliest start of a session that compute threads still hold; told before each promise.
-    fn held(&mut self, earliest_us: Option<i64>) {
-        let _ = earliest_us;
-    }
-
     /// From now on, what a promise lets it write may come in parts (see [`Output::is_partial`]), each with whole
     /// windows: nobody downstream puts its rows together with another's.
     fn write_in_parts(&mut self) {}

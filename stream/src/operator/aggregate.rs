@@ -169,7 +169,7 @@ impl Aggregation {
 
     /// Fresh accumulators, one an aggregate.
     pub fn accumulators(&self) -> Result<Accumulators, StreamError> {
-        let all = self.aggregates.iter().map(Groups::new).collect::<Result<_, _>>()?;
+        let all = self.aggregates.iter().map(groups_of).collect::<Result<_>>()?;
         Ok(Accumulators { all, state_columns: self.aggregates.iter().map(|a| a.state_columns).collect() })
     }
 
@@ -244,26 +244,12 @@ impl Inputs {
     }
 }
 
-/// One aggregate of some groups.
-enum Groups {
-    Distinct(DistinctGroups),
-    Other(Box<dyn GroupsAccumulator>),
-}
-
-impl Groups {
-    fn new(aggregate: &Aggregate) -> Result<Self, StreamError> {
-        if aggregate.is_hashed {
-            return Ok(Groups::Distinct(DistinctGroups::default()));
-        }
-        Ok(Groups::Other(accumulator(&aggregate.function)?))
+/// A fresh accumulator of an aggregate.
+fn groups_of(aggregate: &Aggregate) -> Result<Box<dyn GroupsAccumulator>> {
+    if aggregate.is_hashed {
+        return Ok(Box::new(DistinctGroups::default()));
     }
-
-    fn accumulator(&mut self) -> &mut dyn GroupsAccumulator {
-        match self {
-            Groups::Distinct(distinct) => distinct,
-            Groups::Other(accumulator) => accumulator.as_mut(),
-        }
-    }
+    accumulator(&aggregate.function)
 }
 
 /// DataFusion's accumulator of a function.
@@ -277,7 +263,7 @@ pub(super) fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<d
 
 /// The accumulators of some groups.
 pub struct Accumulators {
-    all: Vec<Groups>,
+    all: Vec<Box<dyn GroupsAccumulator>>,
     state_columns: Vec<usize>,
 }
 
@@ -287,7 +273,7 @@ impl Accumulators {
         for ((accumulator, arguments), filter) in
             self.all.iter_mut().zip(&inputs.arguments).zip(&inputs.filters)
         {
-            accumulator.accumulator().update_batch(arguments, groups, filter.as_ref(), total)?;
+            accumulator.update_batch(arguments, groups, filter.as_ref(), total)?;
         }
         Ok(())
     }
@@ -297,7 +283,7 @@ impl Accumulators {
         let mut states = states;
         for (accumulator, columns) in self.all.iter_mut().zip(&self.state_columns) {
             let (own, rest) = states.split_at(*columns);
-            accumulator.accumulator().merge_batch(own, groups, total)?;
+            accumulator.merge_batch(own, groups, total)?;
             states = rest;
         }
         Ok(())
@@ -307,7 +293,7 @@ impl Accumulators {
     pub fn take_states(&mut self) -> Result<Vec<ArrayRef>, StreamError> {
         let mut columns = Vec::new();
         for accumulator in &mut self.all {
-            columns.extend(accumulator.accumulator().state(EmitTo::All)?);
+            columns.extend(accumulator.state(EmitTo::All)?);
         }
         Ok(columns)
     }
@@ -317,7 +303,7 @@ impl Accumulators {
         Ok(self
             .all
             .iter_mut()
-            .map(|accumulator| accumulator.accumulator().evaluate(EmitTo::All))
+            .map(|accumulator| accumulator.evaluate(EmitTo::All))
             .collect::<Result<_, _>>()?)
     }
 }

@@ -1,9 +1,9 @@
 //! Session windows: a key's rows with no gap over the limit between neighbours.
 //!
 //! [`Sessions`] is used in both phases. On a compute thread, rows become sessions as far as that thread has seen
-//! them; they leave as *fragments* (first and last row, key, aggregate states) when the merge stage wants all there
-//! is, and before it could close a session that they belong to. The merge stage joins fragments to whole sessions
-//! and closes them. Two sessions of a key that a row or fragment bridges become one.
+//! them; at each flush all of them leave as *fragments* (first and last row, key, aggregate states). The merge stage
+//! joins fragments to whole sessions and closes them. Two sessions of a key that a row or fragment bridges become
+//! one.
 //!
 //! ```text
 //! gap 30        fragments of key k       [10 .. 25]   [40 .. 40]            [90 .. 95]
@@ -13,8 +13,8 @@
 //! A session closes when the watermark passes its end (its last row plus the gap). Nothing looks at all sessions
 //! to find those: they wait in a [`wheel`] by their ends. A compute thread closes none and has no wheel.
 //!
-//! Memory for an open session: an entry of 64 bytes, in which a key of up to 36 bytes has room, 6 to 12 bytes in the
-//! hash table, and its aggregates, mostly [a word each](super::aggregate::slots::words).
+//! Memory for an open session: an entry of 64 bytes, in which a key of up to 40 bytes has room, 6 to 12 bytes in the
+//! hash table, 4 to 8 in the wheel, and its aggregates, mostly [a word each](super::aggregate::slots::words).
 //!
 //! | module | what |
 //! |---|---|
@@ -40,7 +40,7 @@ use hashbrown::HashTable;
 use self::{
     key::{Key, Keys},
     keys::KeyCodec,
-    wheel::{Links, Wheel},
+    wheel::Wheel,
 };
 use super::aggregate::{
     Aggregation,
@@ -81,8 +81,6 @@ struct Entry {
     key: Key,
     /// Another open session of the same key.
     other: Slot,
-    /// The next in the same bucket of the wheel.
-    next: Slot,
     /// In use; a slot that was joined to another waits for its turn in the wheel to be free.
     is_open: bool,
     /// Noted in `changed`.
@@ -97,21 +95,7 @@ impl Entry {
 
 impl Default for Entry {
     fn default() -> Self {
-        Entry {
-            first_us: 0,
-            last_us: 0,
-            key: Key::NULL,
-            other: NONE,
-            next: NONE,
-            is_open: false,
-            is_changed: false,
-        }
-    }
-}
-
-impl Links for Pages<Entry> {
-    fn next(&mut self, slot: Slot) -> &mut Slot {
-        &mut self[index(slot)].next
+        Entry { first_us: 0, last_us: 0, key: Key::NULL, other: NONE, is_open: false, is_changed: false }
     }
 }
 
@@ -147,13 +131,14 @@ pub struct Sessions {
 impl Sessions {
     /// No sessions yet, to be closed here. `knows_starts` is for [`earliest_start`](Self::earliest_start).
     pub fn new(aggregation: Aggregation, gap_us: i64, knows_starts: bool) -> Result<Self, StreamError> {
-        let mut sessions = Self::partial(aggregation, gap_us, knows_starts)?;
+        let mut sessions = Self::partial(aggregation, gap_us)?;
         sessions.wheel = Some(Wheel::new(sessions.tick_us));
+        sessions.starts = knows_starts.then(BTreeMap::new);
         Ok(sessions)
     }
 
     /// No sessions yet, to be taken out as fragments and never closed.
-    pub fn partial(aggregation: Aggregation, gap_us: i64, knows_starts: bool) -> Result<Self, StreamError> {
+    pub fn partial(aggregation: Aggregation, gap_us: i64) -> Result<Self, StreamError> {
         let tick_us = (gap_us / TICKS).clamp(1, 1_000_000);
         Ok(Sessions {
             schema: fragment_schema(&aggregation),
@@ -168,7 +153,7 @@ impl Sessions {
             used: 0,
             free: Vec::new(),
             wheel: None,
-            starts: knows_starts.then(BTreeMap::new),
+            starts: None,
             open: 0,
             changed: None,
             slots: Vec::new(),
@@ -329,8 +314,7 @@ impl Sessions {
 
     fn open(&mut self, key: Option<&[u8]>, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
         let key = self.keys.keep(key);
-        let entry =
-            Entry { first_us, last_us, key, other: NONE, next: NONE, is_open: true, is_changed: false };
+        let entry = Entry { first_us, last_us, key, other: NONE, is_open: true, is_changed: false };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.entries[index(slot)] = entry;
@@ -348,7 +332,7 @@ impl Sessions {
             }
         };
         if let Some(wheel) = &mut self.wheel {
-            wheel.put(&mut self.entries, slot, last_us.saturating_add(self.gap_us));
+            wheel.put(slot, last_us.saturating_add(self.gap_us));
         }
         self.enter_starts(first_us);
         self.open += 1;

@@ -122,7 +122,7 @@ impl WindowPartial {
                 Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us))
             }
             WindowSpec::Session { gap_us } => {
-                Stage::Sessions(Box::new(Sessions::partial(spec.aggregation.clone(), gap_us, spec.emit_all)?))
+                Stage::Sessions(Box::new(Sessions::partial(spec.aggregation.clone(), gap_us)?))
             }
         };
         Ok(WindowPartial { spec, stage })
@@ -161,36 +161,28 @@ impl WindowPartial {
         }
     }
 
-    /// Takes partial aggregates out: everything, or what no row on time can come to any more once the watermark
-    /// stands at `closed_at`. At least what belongs to windows that close there is taken.
+    /// Takes partial aggregates out: everything, or only what belongs to windows that close once the watermark
+    /// stands at `closed_at`. Sessions are always taken: to tell those that may go on from the others, and to take
+    /// them out one by one, costs more than merging the rest of them later.
     pub fn take(&mut self, closed_at: Option<Watermark>) -> Result<Vec<Partial>, StreamError> {
-        let limit_us = match closed_at {
-            None => None,
-            Some(watermark) => match closing_limit(watermark, self.spec.lateness_us) {
-                None => return Ok(Vec::new()),
-                limit_us => limit_us,
-            },
-        };
         match &mut self.stage {
-            Stage::Panes(panes) => panes.take(limit_us),
-            Stage::Sessions(sessions) => {
-                let states = match limit_us {
-                    None => sessions.take_all()?,
-                    Some(limit_us) => sessions.take_started(limit_us)?,
+            Stage::Panes(panes) => {
+                let limit_us = match closed_at {
+                    None => None,
+                    Some(watermark) => match closing_limit(watermark, self.spec.lateness_us) {
+                        None => return Ok(Vec::new()),
+                        limit_us => limit_us,
+                    },
                 };
+                panes.take(limit_us)
+            }
+            Stage::Sessions(sessions) => {
+                let states = sessions.take_all()?;
                 if states.num_rows() == 0 {
                     return Ok(Vec::new());
                 }
                 Ok(vec![Partial { pane_us: 0, states, rows: 0 }])
             }
-        }
-    }
-
-    /// The earliest start of a session that is held here.
-    pub fn earliest_start(&self) -> Option<i64> {
-        match &self.stage {
-            Stage::Panes(_) => None,
-            Stage::Sessions(sessions) => sessions.earliest_start(),
         }
     }
 }
@@ -213,8 +205,6 @@ pub struct WindowAggregate {
     late_rows: u64,
     /// Final rows may be written in parts.
     in_parts: bool,
-    /// The earliest start of a session that compute threads still hold.
-    held_us: Option<i64>,
     /// The provisional rows last written for a window, by its end, where windows are counted anew each time.
     written: BTreeMap<i64, RecordBatch>,
 }
@@ -239,7 +229,6 @@ impl WindowAggregate {
             watermark: Watermark::START,
             late_rows: 0,
             in_parts: false,
-            held_us: None,
             written: BTreeMap::new(),
         })
     }
@@ -369,10 +358,6 @@ impl Operator for WindowAggregate {
         self.in_parts = true;
     }
 
-    fn held(&mut self, earliest_us: Option<i64>) {
-        self.held_us = earliest_us;
-    }
-
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
         let (mut watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
         watermark.advance(self.spec.time_kind.watermark(marks));
@@ -402,7 +387,7 @@ impl Operator for WindowAggregate {
             State::Sessions(sessions) => {
                 let closed =
                     sessions.close(limit_us, |end_us| window.is_closed(end_us, watermark, lateness_us))?;
-                let earliest = sessions.earliest_start().into_iter().chain(self.held_us).min();
+                let earliest = sessions.earliest_start();
                 let batch = self.session_batch(closed)?;
                 output.push(batch, true);
                 earliest

@@ -77,7 +77,7 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Drives the job to its end, its stop or its first failure.
-    pub(super) async fn run(mut self, merge: mpsc::Receiver<ToMerge>) -> Result<(), StreamError> {
+    pub(super) async fn run(mut self, merge: mpsc::Receiver<Vec<ToMerge>>) -> Result<(), StreamError> {
         let result = self.drive(merge).await;
         self.control.abort.store(true, Ordering::Relaxed);
         // Closing the outboxes ends the sink tasks.
@@ -104,7 +104,7 @@ impl Driver {
         first
     }
 
-    async fn drive(&mut self, mut merge: mpsc::Receiver<ToMerge>) -> Result<(), StreamError> {
+    async fn drive(&mut self, mut merge: mpsc::Receiver<Vec<ToMerge>>) -> Result<(), StreamError> {
         let mut emit = tokio::time::interval(self.settings.emit_interval);
         emit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut cut = tokio::time::interval(self.settings.checkpoint_interval);
@@ -118,20 +118,21 @@ impl Driver {
         let mut stopped = self.stopped.clone();
         loop {
             tokio::select! {
-                message = merge.recv() => {
-                    let Some(message) = message else {
+                messages = merge.recv() => {
+                    let Some(messages) = messages else {
                         return Err(StreamError::internal("the compute threads are gone"));
                     };
-                    self.take(message)?;
+                    self.take_all(messages)?;
                     // Take what is there before windows are closed: one pass for many messages. Not without end:
                     // threads that wait for room would fill it up again and again.
                     for _ in 0..MERGE_QUEUE {
-                        let Ok(message) = merge.try_recv() else { break };
-                        self.take(message)?;
+                        let Ok(messages) = merge.try_recv() else { break };
+                        self.take_all(messages)?;
                     }
                     self.set_aside().await?;
                     self.advance().await?;
-                    if self.barrier_is_complete() {
+                    // What came behind one barrier may complete the next.
+                    while self.barrier_is_complete() {
                         self.cut().await?;
                         if stopping && self.control.epoch.load(Ordering::Acquire) == self.epoch.number() {
                             return Ok(());
@@ -174,6 +175,10 @@ impl Driver {
         self.control.epoch.load(Ordering::Acquire) == self.epoch.number()
     }
 
+    fn take_all(&mut self, messages: Vec<ToMerge>) -> Result<(), StreamError> {
+        messages.into_iter().try_for_each(|message| self.take(message))
+    }
+
     /// Applies a message, or holds it if its worker is at a barrier that others have not reached.
     fn take(&mut self, message: ToMerge) -> Result<(), StreamError> {
         let worker = match &message {
@@ -206,8 +211,8 @@ impl Driver {
                 }
             }
             ToMerge::Rows { node, batch, .. } => self.graph.rows(node, batch)?,
-            ToMerge::Progress { worker, source, progress, held } => {
-                self.graph.progress(source, worker, progress, held);
+            ToMerge::Progress { worker, source, progress } => {
+                self.graph.progress(source, worker, progress);
             }
             ToMerge::Ready { worker, emission } => self.workers[worker].emission = emission,
             ToMerge::SetAside { mut letters, .. } => self.letters.append(&mut letters),
@@ -307,10 +312,7 @@ impl Driver {
             worker.at_barrier = None;
             held.append(&mut worker.held);
         }
-        for message in held {
-            self.take(message)?;
-        }
-        Ok(())
+        self.take_all(held)
     }
 
     async fn commit(&mut self, epoch: Epoch) -> Result<(), StreamError> {
@@ -402,7 +404,7 @@ impl Driver {
     async fn finish(&mut self) -> Result<(), StreamError> {
         for worker in 0..self.workers.len() {
             for source in 0..self.sources.len() {
-                self.graph.progress(source, worker, Progress::Active(Watermark::END), Vec::new());
+                self.graph.progress(source, worker, Progress::Active(Watermark::END));
             }
         }
         self.advance().await?;

@@ -4,7 +4,7 @@
 //! are numbered so that a node comes after those that feed it, and one pass in that order carries a watermark
 //! through the graph.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
 
@@ -46,8 +46,6 @@ struct Node {
     is_behind: bool,
     /// Whether its provisional rows reach a sink that takes them.
     emits: bool,
-    /// By worker and source, the earliest start of a session that is still with the worker.
-    held: BTreeMap<(usize, usize), i64>,
 }
 
 /// The merge stage of a job.
@@ -82,7 +80,6 @@ impl Graph {
                 marks_out: Marks::START,
                 is_behind: false,
                 emits: false,
-                held: BTreeMap::new(),
             });
         }
         for index in 0..nodes.len() {
@@ -143,23 +140,9 @@ impl Graph {
         self.progress[source][worker] = Some(Progress::Active(Watermark::START));
     }
 
-    /// Notes a worker's progress in a source, and for each node the earliest start of a session that it still
-    /// holds. It takes effect with [`Graph::advance`].
-    pub fn progress(
-        &mut self,
-        source: usize,
-        worker: usize,
-        progress: Progress,
-        held: Vec<(usize, Option<i64>)>,
-    ) {
+    /// Notes a worker's progress in a source. It takes effect with [`Graph::advance`].
+    pub fn progress(&mut self, source: usize, worker: usize, progress: Progress) {
         self.progress[source][worker] = Some(progress);
-        for (node, earliest) in held {
-            let held = &mut self.nodes[node].held;
-            match earliest {
-                Some(earliest) => held.insert((worker, source), earliest),
-                None => held.remove(&(worker, source)),
-            };
-        }
     }
 
     /// The watermark of a source over all workers.
@@ -187,7 +170,6 @@ impl Graph {
                 continue;
             }
             let mut output = Output::default();
-            node.operator.held(node.held.values().min().copied());
             node.operator.watermark(node.marks_in, &mut output)?;
             node.is_behind = output.is_partial;
             if let Some(marks) = output.marks {

@@ -37,9 +37,9 @@ use crate::{
     time::{Epoch, PartitionId},
 };
 
-/// Messages between compute threads and merge task that may wait: enough for the threads to go on while windows are
+/// Flushes between compute threads and merge task that may wait: enough for the threads to go on while windows are
 /// written, and few, since each may hold the sessions of [`FLUSH_RECORDS`](super::worker) records.
-pub(super) const MERGE_QUEUE: usize = 32;
+pub(super) const MERGE_QUEUE: usize = 8;
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
 

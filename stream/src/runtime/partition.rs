@@ -10,7 +10,8 @@
 //! Then the record raises the partition's watermark, unless its time lies in the future beyond the bound.
 //!
 //! A [`SharedPartition`] lets several threads take their runs in, one after another in the runs' order: only
-//! this short part is done in order, decoding and all that comes after is not.
+//! this short part is done in order, decoding and all that comes after is not. A thread whose turn has not come may
+//! decode on meanwhile.
 
 use std::{
     collections::BTreeMap,
@@ -204,7 +205,9 @@ impl Partition {
                 }
             }
             intake.counts.on_time += count(on_time.len());
-            if !on_time.is_empty() {
+            if late.is_empty() {
+                intake.rows.push(Accepted { batch: batch.clone(), late_at: None });
+            } else if !on_time.is_empty() {
                 let batch = take_record_batch(batch, &UInt32Array::from(on_time))?;
                 intake.rows.push(Accepted { batch, late_at: None });
             }
@@ -300,6 +303,12 @@ impl SharedPartition {
             turns = self.moved.wait_while(turns, |turns| !turns.abandoned && turns.next != turn).ok()?;
         }
         (!turns.abandoned).then_some(Held { shared: self, turns, ends_turn: turn.is_some() })
+    }
+
+    /// Whether [`hold`](Self::hold) would not wait for other runs.
+    pub fn is_next(&self, turn: Option<u64>) -> bool {
+        let Some(turn) = turn else { return true };
+        self.inner.lock().map_or(true, |turns| turns.abandoned || turns.next == turn)
     }
 
     /// A thread that held a run is gone: nobody shall wait for it.

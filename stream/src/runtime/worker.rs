@@ -4,10 +4,12 @@
 //! makes is flushed to the merge stage in this order, so that a promise never overtakes the rows that it is
 //! about: partial aggregates and rows, then progress, then a barrier. What is flushed depends on who waits for
 //! it: everything for a barrier and for an emission of provisional rows, which the merge task asks for; every
-//! `FLUSH_RECORDS` and every `FLUSH_INTERVAL` only what windows need that may close now, so that a group is merged once and not at every
-//! flush. When it is flushed is a matter of delay and memory; no result depends on it.
+//! `FLUSH_RECORDS` and every `FLUSH_INTERVAL` all sessions, but only those panes that are over, so that a group of
+//! a pane is merged once and not at every flush. When it is flushed is a matter of delay and memory; no result
+//! depends on it.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -21,7 +23,7 @@ use tokio::sync::mpsc;
 use super::{
     checkpoint::PartitionState,
     dead_letters::DeadLetter,
-    intake::{Accepted, Intake, IntakePlan, Records},
+    intake::{Accepted, Decoded, Intake, IntakePlan, Records},
     partition::SharedPartition,
 };
 use crate::{
@@ -40,6 +42,11 @@ use crate::{
 
 /// Records that are read at once.
 const MAX_RECORDS: usize = 8_192;
+/// Runs that a thread decodes ahead while another, which has the turn, is held up: threads that wait for each other
+/// leave a core idle until they are woken. Only where there is one source: a reader that shares partitions fills one of
+/// them a poll, so the runs that wait are all of the partition polled last, and a thread waits for the oldest run it
+/// has; whoever it waits for is at an older one. With runs of two sources two threads could wait for each other.
+const MOST_WAITING: usize = 4;
 /// How long a thread waits for records when there are none.
 const WAIT: Duration = Duration::from_millis(5);
 /// What may close is handed over after so many records. Seldom would merge a group less often, but what a thread
@@ -79,8 +86,6 @@ pub enum ToMerge {
         source: usize,
         /// Its progress.
         progress: Progress,
-        /// By node, the earliest start of a session that the worker still holds.
-        held: Vec<(usize, Option<i64>)>,
     },
     /// Everything before it belongs to the epoch.
     Barrier {
@@ -93,7 +98,7 @@ pub enum ToMerge {
         /// What it has counted since it started, by source.
         counts: Vec<(usize, SourceLedger)>,
     },
-    /// Everything before it belongs to the emission; nothing read by then is missing from it.
+    /// Everything before it belongs to the emission; nothing taken in by then is missing from it.
     Ready {
         /// The worker.
         worker: usize,
@@ -170,14 +175,29 @@ pub struct WorkerSource {
 /// A partition as one worker sees it.
 pub struct WorkerPartition {
     shared: Arc<SharedPartition>,
-    /// After what this worker has read of it.
+    /// After what this worker has taken in of it.
     progress: Progress,
+    /// Decoded, and not taken in yet since runs of other workers come first.
+    waiting: VecDeque<Waiting>,
+    /// Empty ones; the last one was used last and is the one most likely still in the cache.
+    spare: Vec<RawBatch>,
+}
+
+struct Waiting {
+    raw: RawBatch,
+    decoded: Decoded,
+    intake: Intake,
 }
 
 impl WorkerPartition {
     /// Nothing read yet.
     pub fn new(shared: Arc<SharedPartition>) -> Self {
-        WorkerPartition { shared, progress: Progress::Active(Watermark::START) }
+        WorkerPartition {
+            shared,
+            progress: Progress::Active(Watermark::START),
+            waiting: VecDeque::new(),
+            spare: Vec::new(),
+        }
     }
 }
 
@@ -186,7 +206,7 @@ impl WorkerPartition {
 enum Flush {
     /// Everything.
     All,
-    /// What windows need that may close now.
+    /// What windows need that may close now, and sessions.
     Closed,
 }
 
@@ -203,10 +223,13 @@ pub struct Worker {
     id: usize,
     sources: Vec<WorkerSource>,
     chains: Vec<Chain>,
-    merge: mpsc::Sender<ToMerge>,
+    merge: mpsc::Sender<Vec<ToMerge>>,
+    /// To be handed over.
+    outgoing: Vec<ToMerge>,
     control: Arc<Control>,
-    sent: Vec<Option<Sent>>,
-    /// Records read since the last flush.
+    /// The progress that was told last, by source.
+    sent: Vec<Option<Progress>>,
+    /// Records taken in since the last flush.
     unflushed: u64,
     epoch: Epoch,
     /// The newest emission that it has answered.
@@ -214,9 +237,6 @@ pub struct Worker {
     /// Came to its end as it should.
     done: bool,
 }
-
-/// Progress, and by node the earliest start of a session still held.
-type Sent = (Progress, Vec<(usize, Option<i64>)>);
 
 /// Why a worker stops early.
 enum Halt {
@@ -237,7 +257,7 @@ impl Worker {
         id: usize,
         sources: Vec<WorkerSource>,
         locals: &[LocalPlan],
-        merge: mpsc::Sender<ToMerge>,
+        merge: mpsc::Sender<Vec<ToMerge>>,
         control: Arc<Control>,
         epoch: Epoch,
     ) -> Result<Self, StreamError> {
@@ -262,6 +282,7 @@ impl Worker {
             sources,
             chains,
             merge,
+            outgoing: Vec::new(),
             control,
             sent,
             unflushed: 0,
@@ -278,7 +299,7 @@ impl Worker {
             Err(Halt::Gone) => {}
             Err(Halt::Failed(error)) => {
                 // If the merge task is gone too, the job ends for its own reason.
-                let _gone = self.merge.blocking_send(ToMerge::Failed { error });
+                let _gone = self.merge.blocking_send(vec![ToMerge::Failed { error }]);
             }
         }
     }
@@ -299,10 +320,19 @@ impl Worker {
             }
             let due = Epoch::new(self.control.epoch.load(Ordering::Acquire));
             if due > self.epoch {
+                // What was read belongs to the epoch; other threads wait for it too.
+                for source in 0..self.sources.len() {
+                    for partition in 0..self.sources[source].partitions.len() {
+                        if !self.sources[source].partitions[partition].waiting.is_empty() {
+                            self.take_in(source, partition, 0)?;
+                        }
+                    }
+                }
                 self.flush(Flush::All)?;
                 self.epoch = due;
                 let (partitions, counts) = (self.partition_states()?, self.counts());
-                self.send(ToMerge::Barrier { worker: self.id, epoch: due, partitions, counts })?;
+                self.outgoing.push(ToMerge::Barrier { worker: self.id, epoch: due, partitions, counts });
+                hand_over(&self.merge, &mut self.outgoing)?;
                 flushed = Instant::now();
                 if due.number() >= self.control.stop_after.load(Ordering::Acquire) {
                     return Ok(());
@@ -312,7 +342,8 @@ impl Worker {
             if emission > self.emission {
                 self.flush(Flush::All)?;
                 self.emission = emission;
-                self.send(ToMerge::Ready { worker: self.id, emission })?;
+                self.outgoing.push(ToMerge::Ready { worker: self.id, emission });
+                hand_over(&self.merge, &mut self.outgoing)?;
                 flushed = Instant::now();
             }
             let read = self.read(if waited { WAIT } else { Duration::ZERO })?;
@@ -320,10 +351,12 @@ impl Worker {
             if self.sources.iter().all(|source| source.ended) {
                 self.flush(Flush::All)?;
                 let (partitions, counts) = (self.partition_states()?, self.counts());
-                return self.send(ToMerge::End { worker: self.id, partitions, counts });
+                self.outgoing.push(ToMerge::End { worker: self.id, partitions, counts });
+                return hand_over(&self.merge, &mut self.outgoing);
             }
             if self.unflushed >= FLUSH_RECORDS || flushed.elapsed() >= FLUSH_INTERVAL {
                 self.flush(Flush::Closed)?;
+                hand_over(&self.merge, &mut self.outgoing)?;
                 flushed = Instant::now();
             }
         }
@@ -332,14 +365,19 @@ impl Worker {
     /// Reads every source once; whether anything came.
     fn read(&mut self, wait: Duration) -> Result<bool, Halt> {
         let mut any = false;
-        let job_watermark =
-            Watermark::at(EventTime::from_micros(self.control.watermark_us.load(Ordering::Relaxed)));
-        for source in &mut self.sources {
+        let most_waiting = if self.sources.len() == 1 { MOST_WAITING } else { 0 };
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
             if source.ended {
                 continue;
             }
+            for (raw, of) in source.batches.iter_mut().zip(&mut source.partitions) {
+                // What was decoded took its bytes along.
+                if let Some(spare) = of.spare.pop() {
+                    *raw = spare;
+                }
+            }
             let polled = source.reader.poll(&mut source.batches, MAX_RECORDS, wait)?;
-            let now = Instant::now();
             if source.reader.lost() > source.lost {
                 let lost = source.reader.lost() - source.lost;
                 source.lost += lost;
@@ -347,44 +385,20 @@ impl Worker {
                     .increment(lost);
                 tracing::error!(table = %source.plan.table, lost, "records are gone from the source before they were read");
             }
-            for (index, (partition, raw)) in source.partitions.iter_mut().zip(&mut source.batches).enumerate()
-            {
-                if !raw.is_empty() || raw.turn().is_some() {
-                    any = true;
-                    let mut intake = Intake::default();
-                    let records = Records { plan: &source.plan, partition: partition.shared.id(), raw };
-                    let decoded = records.decode(source.decoder.as_mut(), &mut intake)?;
-                    {
-                        let mut held = partition.shared.hold(raw.turn()).ok_or(Halt::Gone)?;
-                        held.take_in(&records, decoded, now, job_watermark, &mut intake)?;
-                        partition.progress = held.progress();
-                        if let Some(max) = held.max_time_us() {
-                            source.counters.saw_event_time(max);
-                        }
-                    }
-                    raw.clear();
-                    for accepted in &intake.rows {
-                        for chain in self.chains.iter_mut().filter(|chain| chain.source == source.source) {
-                            chain.take(accepted)?;
-                        }
-                    }
-                    if !intake.dead_letters.is_empty() {
-                        let message = ToMerge::SetAside { worker: self.id, letters: intake.dead_letters };
-                        self.merge.blocking_send(message).map_err(|_| Halt::Gone)?;
-                    }
-                    self.unflushed += intake.counts.read;
-                    source.counters.add(&intake.counts);
-                    source.counts.add(&intake.counts);
-                } else {
-                    let mut held = partition.shared.hold(None).ok_or(Halt::Gone)?;
-                    held.check_idle(now, source.plan.source.options.idle_timeout);
-                    partition.progress = held.progress();
-                }
-                if source.reader.has_ended(index) {
+            for partition in 0..source.batches.len() {
+                let came = self.sources[index].decode(partition)?;
+                any |= came;
+                // Where nothing came there is nothing better to do than to wait.
+                self.take_in(index, partition, if came { most_waiting } else { 0 })?;
+                let source = &mut self.sources[index];
+                let has_ended = source.reader.has_ended(partition);
+                let partition = &mut source.partitions[partition];
+                if has_ended && partition.waiting.is_empty() {
                     partition.progress = Progress::Active(Watermark::END);
                 }
             }
             if polled == Polled::End {
+                let source = &mut self.sources[index];
                 source.ended = true;
                 for partition in &mut source.partitions {
                     partition.progress = Progress::Active(Watermark::END);
@@ -394,7 +408,53 @@ impl Worker {
         Ok(any)
     }
 
-    /// Sends what the chains hold, then how far the sources have come.
+    /// Takes in what was decoded of a partition, as far as its turn has come; waits for that where more than `most`
+    /// are left.
+    fn take_in(&mut self, source: usize, partition: usize, most: usize) -> Result<(), Halt> {
+        let now = Instant::now();
+        let job_watermark =
+            Watermark::at(EventTime::from_micros(self.control.watermark_us.load(Ordering::Relaxed)));
+        let from = &mut self.sources[source];
+        let of = &mut from.partitions[partition];
+        if of.waiting.is_empty() {
+            let mut held = of.shared.hold(None).ok_or(Halt::Gone)?;
+            held.check_idle(now, from.plan.source.options.idle_timeout);
+            of.progress = held.progress();
+            return Ok(());
+        }
+        while of.waiting.len() > most
+            || of.waiting.front().is_some_and(|next| of.shared.is_next(next.raw.turn()))
+        {
+            let Some(Waiting { mut raw, decoded, mut intake }) = of.waiting.pop_front() else { break };
+            {
+                let records = Records { plan: &from.plan, partition: of.shared.id(), raw: &raw };
+                let mut held = of.shared.hold(raw.turn()).ok_or(Halt::Gone)?;
+                held.take_in(&records, decoded, now, job_watermark, &mut intake)?;
+                of.progress = held.progress();
+                if let Some(max) = held.max_time_us() {
+                    from.counters.saw_event_time(max);
+                }
+            }
+            raw.clear();
+            of.spare.push(raw);
+            for accepted in &intake.rows {
+                for chain in self.chains.iter_mut().filter(|chain| chain.source == from.source) {
+                    chain.take(accepted)?;
+                }
+            }
+            self.unflushed += intake.counts.read;
+            from.counters.add(&intake.counts);
+            from.counts.add(&intake.counts);
+            if !intake.dead_letters.is_empty() {
+                // At once: they are as large as they came.
+                self.outgoing.push(ToMerge::SetAside { worker: self.id, letters: intake.dead_letters });
+                hand_over(&self.merge, &mut self.outgoing)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts out what the chains hold, then how far the sources have come.
     fn flush(&mut self, what: Flush) -> Result<(), Halt> {
         self.unflushed = 0;
         for index in 0..self.sources.len() {
@@ -411,7 +471,6 @@ impl Worker {
                 (Flush::Closed, Some(Progress::Idle(_))) => None,
                 (Flush::Closed, Some(progress)) => Some(progress.watermark()),
             };
-            let mut held = Vec::new();
             for chain in 0..self.chains.len() {
                 let chain = &mut self.chains[chain];
                 if chain.source != source {
@@ -419,27 +478,19 @@ impl Worker {
                 }
                 let node = chain.node;
                 let partials = match &mut chain.window {
-                    Some(window) => {
-                        let partials = window.take(closed_at)?;
-                        held.push((node, window.earliest_start()));
-                        partials
-                    }
+                    Some(window) => window.take(closed_at)?,
                     None => Vec::new(),
                 };
                 let rows = std::mem::take(&mut chain.rows);
-                for partial in partials {
-                    self.send(ToMerge::Partial { worker: self.id, node, source, partial })?;
-                }
-                for batch in rows {
-                    self.send(ToMerge::Rows { worker: self.id, node, batch })?;
-                }
+                let worker = self.id;
+                let partial = |partial| ToMerge::Partial { worker, node, source, partial };
+                self.outgoing.extend(partials.into_iter().map(partial));
+                self.outgoing.extend(rows.into_iter().map(|batch| ToMerge::Rows { worker, node, batch }));
             }
             let Some(progress) = progress else { continue };
-            let sent = (progress, held);
-            if self.sent[index].as_ref() != Some(&sent) {
-                self.sent[index] = Some(sent.clone());
-                let (progress, held) = sent;
-                self.send(ToMerge::Progress { worker: self.id, source, progress, held })?;
+            if self.sent[index] != Some(progress) {
+                self.sent[index] = Some(progress);
+                self.outgoing.push(ToMerge::Progress { worker: self.id, source, progress });
             }
         }
         Ok(())
@@ -461,9 +512,28 @@ impl Worker {
     fn counts(&self) -> Vec<(usize, SourceLedger)> {
         self.sources.iter().map(|source| (source.source, source.counts)).collect()
     }
+}
 
-    fn send(&self, message: ToMerge) -> Result<(), Halt> {
-        self.merge.blocking_send(message).map_err(|_| Halt::Gone)
+/// Sends the messages to the merge task, all at once: it is woken once.
+fn hand_over(merge: &mpsc::Sender<Vec<ToMerge>>, messages: &mut Vec<ToMerge>) -> Result<(), Halt> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    merge.blocking_send(std::mem::take(messages)).map_err(|_| Halt::Gone)
+}
+
+impl WorkerSource {
+    /// Decodes what was polled of a partition and lets it wait for its turn; whether there was anything.
+    fn decode(&mut self, partition: usize) -> Result<bool, StreamError> {
+        let (raw, of) = (&mut self.batches[partition], &mut self.partitions[partition]);
+        if raw.is_empty() && raw.turn().is_none() {
+            return Ok(false);
+        }
+        let mut intake = Intake::default();
+        let records = Records { plan: &self.plan, partition: of.shared.id(), raw };
+        let decoded = records.decode(self.decoder.as_mut(), &mut intake)?;
+        of.waiting.push_back(Waiting { raw: std::mem::take(raw), decoded, intake });
+        Ok(true)
     }
 }
 
@@ -479,7 +549,7 @@ impl Drop for Worker {
         if std::thread::panicking() {
             let error = StreamError::internal("a compute thread panicked");
             // If the merge task is gone too, the job ends for its own reason.
-            let _gone = self.merge.blocking_send(ToMerge::Failed { error });
+            let _gone = self.merge.blocking_send(vec![ToMerge::Failed { error }]);
         }
     }
 }

@@ -81,7 +81,7 @@ impl Driven {
     /// The final rows that a watermark of so many seconds of the day closes.
     pub(crate) fn watermark(&mut self, seconds: i64) -> String {
         let time = EventTime::from_micros(DAY_US + seconds * 1_000_000);
-        self.graph.progress(0, 0, Progress::Active(Watermark::at(time)), Vec::new());
+        self.graph.progress(0, 0, Progress::Active(Watermark::at(time)));
         shown(self.graph.advance().unwrap(), true)
     }
 

@@ -1,6 +1,10 @@
 //! A job that is stopped, or fails, and is started again on its state gives what one run gives.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use arrow::array::RecordBatch;
 use plamatio_stream::{
@@ -13,7 +17,7 @@ use plamatio_stream::{
 use crate::{
     collect::Collected,
     memory::Memory,
-    run::{block_on, connectors, options},
+    run::{self, block_on, connectors, files, options},
     text,
 };
 
@@ -169,5 +173,46 @@ fn drained() {
         job.drain();
         let ledger = job.wait().await.unwrap();
         assert_eq!(outcome(&collected, ledger), expected);
+    });
+}
+
+/// Barriers go by after a source has ended; what the other still brings is final without waiting for its end.
+#[test]
+fn a_source_that_has_ended_holds_nothing_back() {
+    const SCRIPT: &str = "
+        SET 'checkpoint.interval' = '5 ms';
+        CREATE TABLE events (`time` TIMESTAMP(3), k STRING, WATERMARK FOR `time` AS `time` - INTERVAL '5' SECOND)
+        WITH ('connector' = 'memory', 'idle-timeout' = '0 s');
+        CREATE TABLE minutes (w TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+        CREATE VIEW both AS SELECT `time`, k FROM events UNION ALL SELECT `time`, k FROM ended;
+        INSERT INTO minutes
+        SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE both, DESCRIPTOR(`time`), INTERVAL '1' MINUTE))
+        GROUP BY window_start, window_end;";
+    let line = |second: i64| {
+        let clock = format!("12:{:02}:{:02}", second / 60, second % 60);
+        format!(r#"{{"time":"{}T{clock}Z","k":"a"}}"#, text::DAY).into_bytes()
+    };
+    let ended = files(&[vec![line(1), line(2)]]);
+    let script = run::events("k STRING", &ended, "").replace("TABLE events", "TABLE ended") + SCRIPT;
+    block_on(async {
+        let (collected, memory) = (Collected::default(), Memory::new(vec![(0..200).map(line).collect()]));
+        let connectors = with_memory(&collected, &memory);
+        let plan = planner::plan(&script, &BTreeMap::new(), &connectors).await.unwrap();
+        let job = Job::start(plan, &connectors, options(&collected, None)).await.unwrap();
+        let mut epochs = BTreeSet::new();
+        while epochs.len() < 4 {
+            epochs.insert(job.status().epoch());
+            tokio::task::yield_now().await;
+        }
+        memory.allow(200);
+        memory.handed(200).await;
+        job.stop();
+        job.wait().await.unwrap();
+        insta::assert_snapshot!(text::table(&collected.finals("minutes"), false), @r"
+        w         n
+        12:00:00  62
+        12:01:00  60
+        12:02:00  60
+        ");
     });
 }

@@ -30,8 +30,8 @@ use crate::error::StreamError;
 /// Parts of something are put together when there are more than this.
 const MOST_PARTS: usize = 16;
 /// The aggregates of DataFusion whose state is a few values and is the same when it is given back.
-const EXACT: [&str; 11] =
-    ["count", "sum", "min", "max", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "mean"];
+const EXACT: [&str; 10] =
+    ["count", "sum", "min", "max", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or"];
 
 /// Groups, to be read at any time.
 pub struct LiveTable {

@@ -35,6 +35,11 @@ impl<T> Pages<T> {
     pub fn iter(&self, length: usize) -> impl Iterator<Item = &T> {
         self.pages.iter().flatten().take(length)
     }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self, length: usize) -> impl Iterator<Item = &mut T> {
+        self.pages.iter_mut().flatten().take(length)
+    }
 }
 
 impl<T> Index<usize> for Pages<T> {

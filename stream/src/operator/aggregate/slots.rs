@@ -45,6 +45,11 @@ pub trait SlotAccumulator: Send {
         let _ = slots;
     }
 
+    /// Forgets what went into all slots below this number here.
+    fn clear_below(&mut self, slots: usize) {
+        (0..).take(slots).for_each(|slot| self.clear(slot));
+    }
+
     /// Forgets what went into a slot here.
     fn clear(&mut self, slot: Slot) {
         let _ = slot;
@@ -101,6 +106,12 @@ impl SlotAccumulators {
     pub fn clear(&mut self, slot: Slot) {
         self.words.clear(slot);
         self.all.iter_mut().for_each(|aggregate| aggregate.clear(slot));
+    }
+
+    /// Forgets what went into all slots below this number.
+    pub fn clear_below(&mut self, slots: usize) {
+        self.words.clear_below(slots);
+        self.all.iter_mut().for_each(|aggregate| aggregate.clear_below(slots));
     }
 
     /// Adds rows: row `i` goes to `slots[i]`.

@@ -1,9 +1,9 @@
 //! A session's key as it is kept: in place where it is short, as ids are, so that comparing it costs no second look
 //! into memory and opening a session no allocation. A session is 64 bytes, one line of the cache, of which its key
-//! has 37; hashes are not kept, since keys are at hand when the table grows.
+//! has 41; hashes are not kept, since keys are at hand when the table grows.
 
-/// Bytes kept in place: a UUID with its dashes.
-const SHORT: usize = 36;
+/// Bytes kept in place: more than a UUID with its dashes has.
+const SHORT: usize = 40;
 /// In place of a length: NULL, which is a key of its own.
 const NULL: u8 = u8::MAX;
 /// In place of a length: the bytes are the number of a long key.
@@ -101,6 +101,12 @@ impl Keys {
     #[inline]
     pub fn hash_of(&self, key: &Key) -> u64 {
         self.hash(self.get(key))
+    }
+
+    /// Keeps no key any longer; none may be read from now on.
+    pub fn forget_all(&mut self) {
+        self.long.clear();
+        self.free.clear();
     }
 
     /// Keeps a key no longer; it is NULL from now on.

@@ -21,7 +21,7 @@ impl Sessions {
     fn expire(&mut self, limit_us: i64, is_over: impl Fn(i64) -> bool) -> Vec<Slot> {
         let mut over = Vec::new();
         let Some(mut wheel) = self.wheel.take() else { return over };
-        for slot in wheel.take(&mut self.entries, limit_us) {
+        for slot in wheel.take(limit_us) {
             let entry = &self.entries[index(slot)];
             let end_us = entry.last_us.saturating_add(self.gap_us);
             if !entry.is_open {
@@ -30,7 +30,7 @@ impl Sessions {
             } else if is_over(end_us) {
                 over.push(slot);
             } else {
-                wheel.put(&mut self.entries, slot, end_us);
+                wheel.put(slot, end_us);
             }
         }
         self.wheel = Some(wheel);
@@ -112,14 +112,17 @@ impl Sessions {
 
     /// In order of end, start and key.
     fn sort(&self, slots: &mut [Slot]) {
-        slots.sort_unstable_by(|a, b| {
-            let (a, b) = (&self.entries[index(*a)], &self.entries[index(*b)]);
-            (a.last_us, a.first_us, self.keys.get(&a.key)).cmp(&(
-                b.last_us,
-                b.first_us,
-                self.keys.get(&b.key),
-            ))
-        });
+        // Beside their times: to compare two is then mostly no look at their entries.
+        let mut order: Vec<(i64, i64, Slot)> = Vec::with_capacity(slots.len());
+        order.extend(slots.iter().map(|slot| {
+            let entry = &self.entries[index(*slot)];
+            (entry.last_us, entry.first_us, *slot)
+        }));
+        let key = |slot: Slot| self.keys.get(&self.entries[index(slot)].key);
+        order.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| key(a.2).cmp(&key(b.2))));
+        for (place, (_, _, slot)) in slots.iter_mut().zip(order) {
+            *place = slot;
+        }
     }
 
     fn all_open(&self) -> Vec<Slot> {
@@ -146,37 +149,15 @@ impl Sessions {
         Ok(rows)
     }
 
-    /// Takes out, as fragments, the sessions that start at or before `limit_us`: those are all that can belong to
-    /// a session that ends there or earlier.
-    pub fn take_started(&mut self, limit_us: i64) -> Result<RecordBatch, StreamError> {
-        let mut slots = self.all_open();
-        slots.retain(|slot| self.entries[index(*slot)].first_us <= limit_us);
-        if slots.len() == self.open {
-            return self.take_all();
-        }
-        for slot in &slots {
-            self.close_one(*slot);
-        }
-        let batch = self.fragments(&slots)?;
-        self.free(&slots);
-        Ok(batch)
-    }
-
-    /// Takes everything out as fragments.
+    /// Takes all sessions out as fragments, where none is closed.
     pub fn take_all(&mut self) -> Result<RecordBatch, StreamError> {
         let slots = self.all_open();
         let batch = self.fragments(&slots)?;
-        for slot in 0..Slot::try_from(self.used).unwrap_or(NONE) {
-            self.accumulators.clear(slot);
-            self.keys.forget(&mut self.entries[index(slot)].key);
-        }
+        self.accumulators.clear_below(self.used);
+        self.keys.forget_all();
+        self.table.clear();
         self.used = 0;
         self.free.clear();
-        self.table.clear();
-        if let Some(starts) = &mut self.starts {
-            starts.clear();
-        }
-        self.changed = None;
         self.open = 0;
         Ok(batch)
     }

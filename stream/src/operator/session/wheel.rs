@@ -1,46 +1,38 @@
 //! Slots by the time at which they are due.
 //!
-//! Time is cut into ticks; the slots due in one tick are a list through the slots' own entries, so that a slot
-//! costs four bytes here. A slot is never moved while it waits: whoever put it there looks, when its turn comes,
-//! whether it is due by now, and puts it back if not.
+//! Time is cut into ticks, each with a list of the slots due in it. A slot is never moved while it waits: whoever
+//! put it there looks, when its turn comes, whether it is due by now, and puts it back if not.
+//!
+//! The lists are plain ones rather than links through the slots' own entries: a link is found only by reading the
+//! entry before it, one wait for memory after another.
 
 use std::collections::BTreeMap;
 
 use crate::operator::aggregate::slots::Slot;
 
-/// Where the lists' links are kept.
-pub trait Links {
-    /// The slot behind `slot` in its list.
-    fn next(&mut self, slot: Slot) -> &mut Slot;
-}
-
 /// Lists of slots by tick.
 #[derive(Debug)]
 pub struct Wheel {
     tick_us: i64,
-    /// The first slot of each list, and how many there are.
-    heads: BTreeMap<i64, (Slot, usize)>,
+    ticks: BTreeMap<i64, Vec<Slot>>,
 }
 
 impl Wheel {
     /// With ticks of this length.
     pub fn new(tick_us: i64) -> Self {
-        Wheel { tick_us, heads: BTreeMap::new() }
+        Wheel { tick_us, ticks: BTreeMap::new() }
     }
 
     /// Puts a slot in for the time `due_us`.
-    pub fn put(&mut self, links: &mut impl Links, slot: Slot, due_us: i64) {
-        let tick = due_us.div_euclid(self.tick_us);
-        let (head, count) = self.heads.entry(tick).or_insert((Slot::MAX, 0));
-        *links.next(slot) = std::mem::replace(head, slot);
-        *count += 1;
+    pub fn put(&mut self, slot: Slot, due_us: i64) {
+        self.ticks.entry(due_us.div_euclid(self.tick_us)).or_default().push(slot);
     }
 
     /// The end of the first ticks that hold `many` slots together, or `limit_us` if that comes first.
     pub fn until(&self, limit_us: i64, many: usize) -> i64 {
         let mut waiting = 0;
-        for (tick, (_, count)) in &self.heads {
-            waiting += count;
+        for (tick, slots) in &self.ticks {
+            waiting += slots.len();
             if waiting >= many {
                 return tick.saturating_add(1).saturating_mul(self.tick_us).min(limit_us);
             }
@@ -49,18 +41,14 @@ impl Wheel {
     }
 
     /// Takes out all slots of the ticks up to the one of `now_us`; of that last one some may not be due yet.
-    pub fn take(&mut self, links: &mut impl Links, now_us: i64) -> Vec<Slot> {
+    pub fn take(&mut self, now_us: i64) -> Vec<Slot> {
         let last = now_us.div_euclid(self.tick_us);
         let mut taken = Vec::new();
-        while let Some(entry) = self.heads.first_entry() {
+        while let Some(entry) = self.ticks.first_entry() {
             if *entry.key() > last {
                 break;
             }
-            let (mut slot, _) = entry.remove();
-            while slot != Slot::MAX {
-                taken.push(slot);
-                slot = *links.next(slot);
-            }
+            taken.append(&mut entry.remove());
         }
         taken
     }

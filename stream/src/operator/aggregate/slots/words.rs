@@ -75,6 +75,11 @@ impl Words {
         }
     }
 
+    /// Forgets what went into all slots below this number.
+    pub fn clear_below(&mut self, slots: usize) {
+        self.pages.iter_mut(slots * self.width).for_each(|word| *word = 0);
+    }
+
     #[inline]
     fn get(&self, slot: Slot, at: usize) -> u64 {
         self.pages[index(slot) * self.width + at]
