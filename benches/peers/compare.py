@@ -186,11 +186,13 @@ class Bench:
             raise Failed(f"{ENGINES[engine]}, {self.label()}: read {events} of {self.args.events} events")
         return measured
 
-    def files(self):
-        """What is read of it, by whichever engine."""
+    def files(self, engine):
+        """What an engine reads."""
         if self.topic:
             return []
-        return [file for file in [self.events.file, *self.events.folders[self.threads].iterdir()] if file]
+        if self.args.nexmark or engine == "flink":
+            return list(self.events.folders[self.threads].iterdir())
+        return [self.events.file]
 
     def ours(self, check):
         program = self.args.programs
@@ -298,7 +300,7 @@ def measure(args, benches):
     for number in range(1, args.runs + 1):
         for bench, results in zip(benches, measured):
             for engine in bench.engines():
-                for file in bench.files():
+                for file in bench.files(engine):
                     cache(file)
                 result = bench.measure(engine)
                 results[engine].append(result)

@@ -12,6 +12,7 @@
 //! | [`job`] | starts a job and stops it |
 //! | `driver` | the merge task: closes windows, carries epochs from barrier to commit |
 //! | [`worker`] | a compute thread: the source partitions that belong to it |
+//! | [`messages`] | what compute threads and merge task tell each other |
 //! | [`intake`] | a raw batch made into rows |
 //! | [`partition`] | one partition's progress: who is on time, who is late, who was there before |
 //! | [`deduplicate`] | keys already seen |
@@ -38,6 +39,7 @@ mod driver;
 pub mod graph;
 pub mod intake;
 pub mod job;
+pub mod messages;
 pub mod partition;
 pub mod sink_task;
 pub mod worker;

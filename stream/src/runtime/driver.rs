@@ -19,8 +19,8 @@ use super::{
     dead_letters,
     graph::{Graph, SinkOutput},
     job::{MERGE_QUEUE, Status},
+    messages::{Control, ToMerge},
     sink_task::ToSink,
-    worker::{Control, ToMerge},
 };
 use crate::{
     error::StreamError,

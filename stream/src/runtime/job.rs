@@ -22,9 +22,10 @@ use super::{
     driver::{Driver, WorkerState},
     graph::Graph,
     intake::IntakePlan,
+    messages::Control,
     partition::{Partition, SharedPartition},
     sink_task,
-    worker::{Control, Worker, WorkerPartition, WorkerSource},
+    worker::{Worker, WorkerPartition, WorkerSource},
 };
 use crate::{
     decode::json::JsonDecoder,

@@ -10,10 +10,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -22,8 +19,8 @@ use tokio::sync::mpsc;
 
 use super::{
     checkpoint::PartitionState,
-    dead_letters::DeadLetter,
     intake::{Accepted, Decoded, Intake, IntakePlan, Records},
+    messages::{Control, Gone, Outbox, ToMerge},
     partition::SharedPartition,
 };
 use crate::{
@@ -31,7 +28,6 @@ use crate::{
     error::StreamError,
     ledger::{SourceCounters, SourceLedger},
     operator::{
-        Partial,
         step::{Step, apply_all},
         window_aggregate::WindowPartial,
     },
@@ -49,104 +45,11 @@ const MAX_RECORDS: usize = 8_192;
 const MOST_WAITING: usize = 4;
 /// How long a thread waits for records when there are none.
 const WAIT: Duration = Duration::from_millis(5);
-/// What may close is handed over after so many records. Seldom would merge a group less often, but what a thread
+/// Sessions and what may close are handed over after so many records. Seldom would merge a group less often, but what a thread
 /// holds then no longer stays in its cache.
 const FLUSH_RECORDS: u64 = 20_000;
 /// The same after so long, where records come slowly.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
-
-/// From a compute thread to the merge task.
-#[derive(Debug)]
-pub enum ToMerge {
-    /// Partial aggregates for a node.
-    Partial {
-        /// The worker.
-        worker: usize,
-        /// The node.
-        node: usize,
-        /// The source whose rows they are of.
-        source: usize,
-        /// The aggregates.
-        partial: Partial,
-    },
-    /// Rows for a node.
-    Rows {
-        /// The worker.
-        worker: usize,
-        /// The node.
-        node: usize,
-        /// The rows.
-        batch: RecordBatch,
-    },
-    /// How far a source has come on this worker.
-    Progress {
-        /// The worker.
-        worker: usize,
-        /// The source.
-        source: usize,
-        /// Its progress.
-        progress: Progress,
-    },
-    /// Everything before it belongs to the epoch.
-    Barrier {
-        /// The worker.
-        worker: usize,
-        /// The epoch.
-        epoch: Epoch,
-        /// Positions and times of its partitions.
-        partitions: Vec<PartitionState>,
-        /// What it has counted since it started, by source.
-        counts: Vec<(usize, SourceLedger)>,
-    },
-    /// Everything before it belongs to the emission; nothing taken in by then is missing from it.
-    Ready {
-        /// The worker.
-        worker: usize,
-        /// The emission.
-        emission: u64,
-    },
-    /// Records to set aside. They come this way, not beside it, so that a barrier parts them too: those read
-    /// after it are read again if its checkpoint is restored.
-    SetAside {
-        /// The worker.
-        worker: usize,
-        /// The records.
-        letters: Vec<DeadLetter>,
-    },
-    /// The worker has read all there is.
-    End {
-        /// The worker.
-        worker: usize,
-        /// Positions and times of its partitions.
-        partitions: Vec<PartitionState>,
-        /// What it has counted since it started, by source.
-        counts: Vec<(usize, SourceLedger)>,
-    },
-    /// The worker cannot go on.
-    Failed {
-        /// Why.
-        error: StreamError,
-    },
-}
-
-/// What the coordinator tells all workers.
-#[derive(Debug)]
-pub struct Control {
-    /// The newest epoch whose barrier is due.
-    pub epoch: AtomicU64,
-    /// Provisional rows are due: each worker hands over what it holds and answers with this number. They are
-    /// asked for rather than sent now and then, so that a provisional value is as new as can be and what a thread
-    /// has counted is merged once an emission.
-    pub emission: AtomicU64,
-    /// Stop after the barrier of this epoch.
-    pub stop_after: AtomicU64,
-    /// Read what is there now, then end as if the sources were bounded.
-    pub drain: AtomicBool,
-    /// Stop at once.
-    pub abort: AtomicBool,
-    /// How far the job has come, in microseconds.
-    pub watermark_us: AtomicI64,
-}
 
 /// A source as one worker reads it.
 pub struct WorkerSource {
@@ -223,9 +126,7 @@ pub struct Worker {
     id: usize,
     sources: Vec<WorkerSource>,
     chains: Vec<Chain>,
-    merge: mpsc::Sender<Vec<ToMerge>>,
-    /// To be handed over.
-    outgoing: Vec<ToMerge>,
+    outbox: Outbox,
     control: Arc<Control>,
     /// The progress that was told last, by source.
     sent: Vec<Option<Progress>>,
@@ -248,6 +149,12 @@ enum Halt {
 impl From<StreamError> for Halt {
     fn from(error: StreamError) -> Self {
         Halt::Failed(error)
+    }
+}
+
+impl From<Gone> for Halt {
+    fn from(_: Gone) -> Self {
+        Halt::Gone
     }
 }
 
@@ -281,8 +188,7 @@ impl Worker {
             id,
             sources,
             chains,
-            merge,
-            outgoing: Vec::new(),
+            outbox: Outbox::new(merge),
             control,
             sent,
             unflushed: 0,
@@ -297,10 +203,7 @@ impl Worker {
         match self.work() {
             Ok(()) => self.done = true,
             Err(Halt::Gone) => {}
-            Err(Halt::Failed(error)) => {
-                // If the merge task is gone too, the job ends for its own reason.
-                let _gone = self.merge.blocking_send(vec![ToMerge::Failed { error }]);
-            }
+            Err(Halt::Failed(error)) => self.outbox.fail(error),
         }
     }
 
@@ -331,8 +234,7 @@ impl Worker {
                 self.flush(Flush::All)?;
                 self.epoch = due;
                 let (partitions, counts) = (self.partition_states()?, self.counts());
-                self.outgoing.push(ToMerge::Barrier { worker: self.id, epoch: due, partitions, counts });
-                hand_over(&self.merge, &mut self.outgoing)?;
+                self.outbox.send(ToMerge::Barrier { worker: self.id, epoch: due, partitions, counts })?;
                 flushed = Instant::now();
                 if due.number() >= self.control.stop_after.load(Ordering::Acquire) {
                     return Ok(());
@@ -342,8 +244,7 @@ impl Worker {
             if emission > self.emission {
                 self.flush(Flush::All)?;
                 self.emission = emission;
-                self.outgoing.push(ToMerge::Ready { worker: self.id, emission });
-                hand_over(&self.merge, &mut self.outgoing)?;
+                self.outbox.send(ToMerge::Ready { worker: self.id, emission })?;
                 flushed = Instant::now();
             }
             let read = self.read(if waited { WAIT } else { Duration::ZERO })?;
@@ -351,12 +252,11 @@ impl Worker {
             if self.sources.iter().all(|source| source.ended) {
                 self.flush(Flush::All)?;
                 let (partitions, counts) = (self.partition_states()?, self.counts());
-                self.outgoing.push(ToMerge::End { worker: self.id, partitions, counts });
-                return hand_over(&self.merge, &mut self.outgoing);
+                return Ok(self.outbox.send(ToMerge::End { worker: self.id, partitions, counts })?);
             }
             if self.unflushed >= FLUSH_RECORDS || flushed.elapsed() >= FLUSH_INTERVAL {
                 self.flush(Flush::Closed)?;
-                hand_over(&self.merge, &mut self.outgoing)?;
+                self.outbox.send_waiting()?;
                 flushed = Instant::now();
             }
         }
@@ -447,15 +347,14 @@ impl Worker {
             from.counts.add(&intake.counts);
             if !intake.dead_letters.is_empty() {
                 // At once: they are as large as they came.
-                self.outgoing.push(ToMerge::SetAside { worker: self.id, letters: intake.dead_letters });
-                hand_over(&self.merge, &mut self.outgoing)?;
+                self.outbox.send(ToMerge::SetAside { worker: self.id, letters: intake.dead_letters })?;
             }
         }
         Ok(())
     }
 
     /// Puts out what the chains hold, then how far the sources have come.
-    fn flush(&mut self, what: Flush) -> Result<(), Halt> {
+    fn flush(&mut self, what: Flush) -> Result<(), StreamError> {
         self.unflushed = 0;
         for index in 0..self.sources.len() {
             let source = self.sources[index].source;
@@ -471,26 +370,23 @@ impl Worker {
                 (Flush::Closed, Some(Progress::Idle(_))) => None,
                 (Flush::Closed, Some(progress)) => Some(progress.watermark()),
             };
-            for chain in 0..self.chains.len() {
-                let chain = &mut self.chains[chain];
-                if chain.source != source {
-                    continue;
-                }
+            for chain in self.chains.iter_mut().filter(|chain| chain.source == source) {
                 let node = chain.node;
                 let partials = match &mut chain.window {
                     Some(window) => window.take(closed_at)?,
                     None => Vec::new(),
                 };
-                let rows = std::mem::take(&mut chain.rows);
-                let worker = self.id;
-                let partial = |partial| ToMerge::Partial { worker, node, source, partial };
-                self.outgoing.extend(partials.into_iter().map(partial));
-                self.outgoing.extend(rows.into_iter().map(|batch| ToMerge::Rows { worker, node, batch }));
+                for partial in partials {
+                    self.outbox.push(ToMerge::Partial { worker: self.id, node, source, partial });
+                }
+                for batch in std::mem::take(&mut chain.rows) {
+                    self.outbox.push(ToMerge::Rows { worker: self.id, node, batch });
+                }
             }
             let Some(progress) = progress else { continue };
             if self.sent[index] != Some(progress) {
                 self.sent[index] = Some(progress);
-                self.outgoing.push(ToMerge::Progress { worker: self.id, source, progress });
+                self.outbox.push(ToMerge::Progress { worker: self.id, source, progress });
             }
         }
         Ok(())
@@ -512,14 +408,6 @@ impl Worker {
     fn counts(&self) -> Vec<(usize, SourceLedger)> {
         self.sources.iter().map(|source| (source.source, source.counts)).collect()
     }
-}
-
-/// Sends the messages to the merge task, all at once: it is woken once.
-fn hand_over(merge: &mpsc::Sender<Vec<ToMerge>>, messages: &mut Vec<ToMerge>) -> Result<(), Halt> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    merge.blocking_send(std::mem::take(messages)).map_err(|_| Halt::Gone)
 }
 
 impl WorkerSource {
@@ -547,9 +435,7 @@ impl Drop for Worker {
             partition.shared.abandon();
         }
         if std::thread::panicking() {
-            let error = StreamError::internal("a compute thread panicked");
-            // If the merge task is gone too, the job ends for its own reason.
-            let _gone = self.merge.blocking_send(vec![ToMerge::Failed { error }]);
+            self.outbox.fail(StreamError::internal("a compute thread panicked"));
         }
     }
 }
