@@ -16,15 +16,18 @@
 //!
 //! | operator | state |
 //! |---|---|
-//! | [`step`]: filter, projection | none |
+//! | [`step`]: filter, projection, [`assign`] to windows | none |
 //! | [`window_aggregate`]: tumbling, hopping and session windows | panes or sessions that are open |
-//! | [`rank`]: `ROW_NUMBER` within a window | the rows of the window that is closing |
+//! | [`rank`]: `ROW_NUMBER` within a window | none: windows come whole |
+//! | [`whole`]: whatever is computed of whole windows: functions `OVER` them, joins on equal windows | the rows of windows that are not complete |
 
 pub mod aggregate;
+pub mod assign;
 pub mod hop;
 pub mod rank;
 pub mod session;
 pub mod step;
+pub mod whole;
 pub mod window_aggregate;
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
@@ -74,6 +77,49 @@ impl Marks {
     }
 }
 
+/// Which of the [`Marks`] a column of times is measured by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Clock {
+    /// [`Marks::watermark`].
+    Watermark,
+    /// [`Marks::window_starts`].
+    Starts,
+}
+
+/// What the marks say about a column of times: no row to come has a value below the clock less the slack.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct TimeBound {
+    /// By which of the marks.
+    pub clock: Clock,
+    /// How far values may lie below it, in microseconds; negative where they lie above.
+    pub slack_us: i64,
+}
+
+impl TimeBound {
+    /// A source's event time.
+    pub const EVENT: TimeBound = TimeBound { clock: Clock::Watermark, slack_us: 0 };
+
+    /// The watermark of such a column.
+    pub fn watermark(self, marks: Marks) -> Watermark {
+        match self.clock {
+            Clock::Watermark => marks.watermark.delayed_by(self.slack_us),
+            Clock::Starts => marks.window_starts.delayed_by(self.slack_us),
+        }
+    }
+
+    /// The bound of a column whose values lie by up to `micros` before this one's.
+    #[must_use]
+    pub const fn later_by(self, micros: i64) -> Self {
+        TimeBound { clock: self.clock, slack_us: self.slack_us.saturating_add(micros) }
+    }
+
+    /// What holds for a column of which either holds; `None` where they go by different clocks.
+    pub fn weaker(self, other: TimeBound) -> Option<TimeBound> {
+        let slack_us = self.slack_us.max(other.slack_us);
+        (self.clock == other.clock).then_some(TimeBound { clock: self.clock, slack_us })
+    }
+}
+
 /// What an operator writes.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -119,8 +165,8 @@ pub trait Operator: Send {
     /// The schema of the rows it writes.
     fn schema(&self) -> SchemaRef;
 
-    /// Takes rows.
-    fn process(&mut self, rows: Rows, output: &mut Output) -> Result<(), StreamError>;
+    /// Takes rows at one of its inputs, numbered in the plan.
+    fn process(&mut self, port: usize, rows: Rows, output: &mut Output) -> Result<(), StreamError>;
 
     /// Takes partial aggregates; answers how many of their rows came too late.
     fn partial(&mut self, partial: Partial) -> Result<u64, StreamError> {

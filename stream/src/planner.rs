@@ -1,17 +1,18 @@
 //! Statements to a job graph.
 //!
 //! ```text
-//! text ── sql ──▶ statements ── DataFusion ──▶ logical plan ── rewrite ──▶ streaming nodes
+//! text ── sql ──▶ statements ── DataFusion ──▶ logical plan ── rules ──▶ streaming nodes
 //!      ── DataFusion's optimiser ──▶ ── graph ──▶ JobPlan
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`catalog`] | `CREATE TABLE` to [`TableDef`]s that DataFusion can plan against |
-//! | [`lineage`] | where a column comes from: is it event time, or a window's bound? |
-//! | [`rewrite`] | aggregates and row numbers over windows become [`nodes`] |
-//! | [`nodes`] | the extension nodes that DataFusion's optimiser sees |
+//! | `attributes` | what is known about the times in a column: event time, a window's bound, under which promise |
+//! | `rules` | windows, aggregates and row numbers become `nodes`, one rule a file |
+//! | `nodes` | the streaming nodes: what each makes of time, and its operators |
 //! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
+//! | `source`, `physical` | what is decoded of a source; expressions that can be evaluated |
 //! | `derive` | conditions on texts once per distinct value; columns that nobody uses are not decoded |
 //! | `choose` | CASE between a whole number and a constant, computed for all rows at once |
 //! | `limit` | how many rows of a ranking are wanted |
@@ -19,21 +20,27 @@
 //!
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
 
+mod attributes;
 pub mod catalog;
 mod choose;
 mod derive;
 pub mod diagnose;
 pub mod graph;
 mod limit;
-pub mod lineage;
-pub mod nodes;
-pub mod rewrite;
+mod nodes;
+mod physical;
+mod rules;
+mod source;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast},
+    optimizer::{
+        Optimizer, decorrelate_predicate_subquery::DecorrelatePredicateSubquery,
+        eliminate_cross_join::EliminateCrossJoin, extract_equijoin_predicate::ExtractEquijoinPredicate,
+    },
     physical_expr::PhysicalExpr,
     sql::sqlparser::{
         ast::{Query, Statement as SqlStatement},
@@ -47,7 +54,7 @@ use self::{catalog::Catalog, graph::GraphBuilder};
 use crate::{
     decode::plan::DecodePlan,
     error::{SqlError, StreamError},
-    operator::{rank::RankSpec, step::Step, window_aggregate::WindowAggregateSpec},
+    operator::{rank::RankSpec, step::Step, whole::WholeSpec, window_aggregate::WindowAggregateSpec},
     options::parse_duration,
     sink::{EmitMode, SinkRegistry},
     source::{SourceOptions, SourceRegistry},
@@ -175,13 +182,20 @@ pub enum OperatorPlan {
     Window(Arc<WindowAggregateSpec>),
     /// A row number within a window.
     Rank(RankSpec),
+    /// A computation over whole windows.
+    Whole(Arc<WholeSpec>),
 }
 
 /// What a node feeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// Another node.
-    Node(usize),
+    /// An input of another node.
+    Node {
+        /// Its number.
+        node: usize,
+        /// Which of its inputs.
+        port: usize,
+    },
     /// A sink.
     Sink(usize),
 }
@@ -219,7 +233,8 @@ pub async fn plan(
                 let sink = sink(&catalog, connectors, table, *span)?;
                 let plan = query_plan(&catalog, query).await?;
                 let plan = insert_projection(&catalog, &sink.table, columns, *span, plan)?;
-                let plan = optimised(&catalog, plan, *span)?;
+                let by_window = sink.emit == EmitMode::Updates;
+                let plan = optimised(&catalog, plan, *span, by_window)?;
                 graph.insert(&catalog, &plan, sink, *span)?;
             }
         }
@@ -376,15 +391,27 @@ fn insert_projection(
 }
 
 /// Coerces types, puts streaming nodes in, and lets DataFusion's optimiser work on the whole.
-fn optimised(catalog: &Catalog, plan: LogicalPlan, span: Span) -> Result<LogicalPlan, StreamError> {
+fn optimised(
+    catalog: &Catalog,
+    plan: LogicalPlan,
+    span: Span,
+    by_window: bool,
+) -> Result<LogicalPlan, StreamError> {
     let state = catalog.state();
     let plan = state
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(|error| catalog.diagnose(error))?;
-    let plan = rewrite::to_streaming(catalog, plan, span)?;
+    // Joins are seen as such: IN and EXISTS become joins, and conditions on two tables become theirs.
+    let joins = Optimizer::with_rules(vec![
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+    ]);
+    let plan = joins.optimize(plan, &state, |_, _| {}).map_err(|error| catalog.diagnose(error))?;
+    let plan = rules::to_streaming(catalog, plan, span, by_window)?;
     let plan =
         state.optimizer().optimize(plan, &state, |_, _| {}).map_err(|error| catalog.diagnose(error))?;
-    rewrite::refuse_markers(catalog, &plan, span)?;
+    rules::refuse_markers(catalog, &plan, span)?;
     Ok(plan)
 }

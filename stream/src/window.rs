@@ -2,7 +2,10 @@
 //!
 //! One pure place for it. Windows are `[start, end)`, aligned to the Unix epoch, in microseconds.
 
-use crate::time::{EventTime, Watermark};
+use crate::{
+    error::StreamError,
+    time::{EventTime, Watermark},
+};
 
 /// The shape of a window.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -37,6 +40,27 @@ impl WindowSpec {
     /// Start of the pane that holds `time_us`: the slide-sized slice of time that all its rows share.
     pub const fn pane_start(slide_us: i64, time_us: i64) -> i64 {
         time_us.saturating_sub(time_us.rem_euclid(slide_us))
+    }
+
+    /// The windows that hold a time, as `[start, end)`, earliest first. A session has none before it is over.
+    pub fn windows_of(self, time_us: i64) -> Result<impl Iterator<Item = (i64, i64)>, StreamError> {
+        let WindowSpec::Hop { slide_us, size_us } = self else {
+            return Err(StreamError::internal("a row alone has no session"));
+        };
+        let last = Self::pane_start(slide_us, time_us);
+        let number = size_us / slide_us;
+        Ok((0..number).rev().filter_map(move |back| {
+            let start = last.checked_sub(back.checked_mul(slide_us)?)?;
+            Some((start, start.checked_add(size_us)?))
+        }))
+    }
+
+    /// How far before its end a window can start; `None` where there is no bound.
+    pub const fn longest_us(self) -> Option<i64> {
+        match self {
+            WindowSpec::Hop { size_us, .. } => Some(size_us),
+            WindowSpec::Session { .. } => None,
+        }
     }
 
     /// The earliest event time that is still accepted when the watermark is `watermark` and windows take

@@ -42,5 +42,9 @@ mod restart;
 mod state;
 #[path = "it/tables.rs"]
 mod tables;
+#[path = "it/whole.rs"]
+mod whole;
+#[path = "it/window_columns.rs"]
+mod window_columns;
 #[path = "it/windows.rs"]
 mod windows;

@@ -1,19 +1,19 @@
 //! `ROW_NUMBER() OVER (PARTITION BY window…, … ORDER BY …)` within a window.
 //!
-//! - **Input**: rows of windows, each window complete between two watermarks (final) or two emissions
-//!   (provisional), as [`window_aggregate`](super::window_aggregate) writes them.
+//! - **Input**: rows of windows, each window whole in one batch: as [`window_aggregate`](super::window_aggregate) writes
+//!   them, or as they were [gathered](super::whole).
 //! - **Output**: the input's columns and the row number, BIGINT from 1, ordered by partition and number. Rows
 //!   that the `ORDER BY` does not tell apart are numbered in the order in which they came; a query that wants
 //!   one answer names a tie-break. With a limit (the query keeps only the first `n`) only those are written,
 //!   and only those are sorted.
-//! - **When**: as soon as the window is complete.
-//! - **State**: the rows of windows that are being written; none between two calls.
+//! - **When**: at once.
+//! - **State**: none.
 
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Int64Array, UInt32Array, UInt64Array},
-    compute::{SortColumn, cast, concat_batches, lexsort_to_indices, partition, take, take_record_batch},
+    compute::{SortColumn, cast, lexsort_to_indices, partition, take, take_record_batch},
     datatypes::SchemaRef,
     record_batch::RecordBatch,
     row::{RowConverter, SortField},
@@ -32,8 +32,6 @@ pub struct RankSpec {
     pub order_by: Vec<PhysicalSortExpr>,
     /// Input columns, then the row number.
     pub schema: SchemaRef,
-    /// The input.
-    pub input_schema: SchemaRef,
     /// Rows of a window beyond so many are not wanted.
     pub limit: Option<usize>,
 }
@@ -42,18 +40,15 @@ pub struct RankSpec {
 #[derive(Debug)]
 pub struct Rank {
     spec: RankSpec,
-    finals: Vec<RecordBatch>,
-    provisional: Vec<RecordBatch>,
 }
 
 impl Rank {
-    /// No rows yet.
+    /// Numbers by this plan.
     pub fn new(spec: RankSpec) -> Self {
-        Rank { spec, finals: Vec::new(), provisional: Vec::new() }
+        Rank { spec }
     }
 
-    fn number(&self, batches: &[RecordBatch]) -> Result<RecordBatch, StreamError> {
-        let mut batch = concat_batches(&self.spec.input_schema, batches)?;
+    fn number(&self, mut batch: RecordBatch) -> Result<RecordBatch, StreamError> {
         let mut keys = self.keys(&batch)?;
         let mut ranges = partition(&keys)?.ranges();
         if !are_apart(&keys, &ranges)? {
@@ -127,26 +122,13 @@ impl Operator for Rank {
         Arc::clone(&self.spec.schema)
     }
 
-    fn process(&mut self, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
-        let buffer = if rows.is_final { &mut self.finals } else { &mut self.provisional };
-        buffer.push(rows.batch);
+    fn process(&mut self, _: usize, rows: Rows, output: &mut Output) -> Result<(), StreamError> {
+        output.push(self.number(rows.batch)?, rows.is_final);
         Ok(())
     }
 
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
-        let finals = std::mem::take(&mut self.finals);
-        if !finals.is_empty() {
-            output.push(self.number(&finals)?, true);
-        }
         output.marks = Some(marks);
-        Ok(())
-    }
-
-    fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
-        let provisional = std::mem::take(&mut self.provisional);
-        if !provisional.is_empty() {
-            output.push(self.number(&provisional)?, false);
-        }
         Ok(())
     }
 }

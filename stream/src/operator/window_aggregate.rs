@@ -30,7 +30,7 @@ use arrow::{
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::{
-    Marks, Operator, Output, Partial, Rows, Snapshot,
+    Marks, Operator, Output, Partial, Rows, Snapshot, TimeBound,
     aggregate::Aggregation,
     hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
     session::{SessionRows, Sessions},
@@ -43,28 +43,6 @@ use crate::{
 
 /// Flink's `window_time` is the last millisecond of the window.
 pub const WINDOW_TIME_US: i64 = 1_000;
-
-/// What a time column is measured by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum TimeKind {
-    /// The source's event time, or an upstream window's end.
-    Event,
-    /// An upstream window's start.
-    WindowStart,
-    /// An upstream window's last millisecond.
-    WindowTime,
-}
-
-impl TimeKind {
-    /// The watermark of such a column.
-    pub fn watermark(self, marks: Marks) -> Watermark {
-        match self {
-            TimeKind::Event => marks.watermark,
-            TimeKind::WindowStart => marks.window_starts,
-            TimeKind::WindowTime => marks.watermark.delayed_by(WINDOW_TIME_US),
-        }
-    }
-}
 
 /// A column in front of the aggregates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -90,8 +68,10 @@ pub struct WindowAggregateSpec {
     pub lateness_us: i64,
     /// The event time of a row; never NULL.
     pub time: Arc<dyn PhysicalExpr>,
-    /// What that time is measured by.
-    pub time_kind: TimeKind,
+    /// What is promised about that time.
+    pub bound: TimeBound,
+    /// Rows were judged when they were [assigned](super::assign) to their windows: none is late here.
+    pub is_judged: bool,
     /// Keys and aggregates.
     pub aggregation: Aggregation,
     /// The columns in front of the aggregates, in output order.
@@ -136,7 +116,7 @@ impl WindowPartial {
         if times.null_count() > 0 {
             return Err(StreamError::internal("a row without event time reached a window"));
         }
-        let Some(late_at) = late_at else {
+        let Some(late_at) = late_at.filter(|_| !self.spec.is_judged) else {
             self.add(batch, times)?;
             return Ok(0);
         };
@@ -335,7 +315,7 @@ impl Operator for WindowAggregate {
         Arc::clone(&self.spec.schema)
     }
 
-    fn process(&mut self, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
+    fn process(&mut self, _: usize, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
         if rows.is_final {
             // Only rows that an upstream window accepted late can be below the watermark here.
             self.late_rows += self.direct.update(&rows.batch, Some(self.watermark))?;
@@ -360,7 +340,7 @@ impl Operator for WindowAggregate {
 
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
         let (mut watermark, lateness_us) = (self.watermark, self.spec.lateness_us);
-        watermark.advance(self.spec.time_kind.watermark(marks));
+        watermark.advance(self.spec.bound.watermark(marks));
         let Some(mut limit_us) = closing_limit(watermark, lateness_us) else { return Ok(()) };
         if let State::Sessions(sessions) = &self.state
             && self.in_parts

@@ -39,7 +39,8 @@ pub struct Catalog {
 impl Catalog {
     /// An empty catalogue; `script` is for error messages.
     pub fn new(script: &str) -> Result<Self, StreamError> {
-        let mut config = SessionConfig::new();
+        // What DataFusion computes for us it computes on one thread.
+        let mut config = SessionConfig::new().with_target_partitions(1);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;

@@ -37,7 +37,7 @@ use super::{JobPlan, LocalPlan, SourcePlan, Terminal, choose::choose};
 use crate::{
     decode::plan::{DecodePlan, Derived},
     error::StreamError,
-    operator::{aggregate::Expr, step::Step},
+    operator::{aggregate::Expr, assign::AssignColumn, step::Step},
 };
 
 /// While a chain is rewritten, derived column `d` is the column of index `DERIVED + d`.
@@ -89,6 +89,15 @@ impl Found {
                         *expr = self.replace(expr, &texts)?;
                     }
                     texts = exprs.iter().map(|expr| texts.get(column_of(expr)?).copied().flatten()).collect();
+                }
+                // Stands behind sessions, never on the threads that read.
+                Step::Unnest { schema, .. } => texts = vec![None; schema.fields().len()],
+                Step::Assign(assign) => {
+                    let of = |column: &AssignColumn| match column {
+                        AssignColumn::Input(index) => texts.get(*index).copied().flatten(),
+                        _ => None,
+                    };
+                    texts = assign.columns.iter().map(of).collect();
                 }
             }
         }
@@ -186,6 +195,8 @@ fn choose_all(local: &mut LocalPlan, source: &SchemaRef) -> Result<()> {
                 }
                 schema = Arc::clone(projected);
             }
+            Step::Assign(assign) => schema = Arc::clone(&assign.schema),
+            Step::Unnest { schema: unnested, .. } => schema = Arc::clone(unnested),
         }
     }
     if let Terminal::Window(spec) = &mut local.terminal {
@@ -231,13 +242,22 @@ fn prune(local: &mut LocalPlan, source: &Schema, derived: &[Derived]) -> Result<
     for (step, wanted_here) in local.steps.iter().zip(&mut wanted_of_step).rev() {
         wanted_here.clone_from(&wanted);
         match step {
-            Step::Select { .. } => {}
+            Step::Select { .. } | Step::Unnest { .. } => {}
             Step::Filter { predicate } => add_columns(predicate, &mut wanted),
             Step::Project { exprs, .. } => {
                 wanted = wanted_here.iter().copied().filter(|column| *column >= DERIVED).collect();
                 for column in wanted_here.iter().filter(|column| **column < DERIVED) {
                     add_columns(&exprs[*column], &mut wanted);
                 }
+            }
+            Step::Assign(assign) => {
+                wanted = wanted_here.iter().copied().filter(|column| *column >= DERIVED).collect();
+                for column in wanted_here.iter().filter(|column| **column < DERIVED) {
+                    if let AssignColumn::Input(index) = assign.columns[*column] {
+                        wanted.insert(index);
+                    }
+                }
+                add_columns(&assign.time, &mut wanted);
             }
         }
     }
@@ -271,6 +291,27 @@ fn prune(local: &mut LocalPlan, source: &Schema, derived: &[Derived]) -> Result<
                 (*exprs, *schema) = (kept, Arc::new(Schema::new(fields)));
                 places = next;
             }
+            Step::Unnest { .. } => {}
+            Step::Assign(assign) => {
+                let place = |column: usize| places.get(&column).copied().unwrap_or(column);
+                let mut kept = Vec::with_capacity(wanted.len());
+                let mut fields = Vec::with_capacity(wanted.len());
+                for &column in wanted {
+                    if column < DERIVED {
+                        kept.push(match assign.columns[column] {
+                            AssignColumn::Input(index) => AssignColumn::Input(place(index)),
+                            of_window => of_window,
+                        });
+                        fields.push(Arc::clone(&assign.schema.fields()[column]));
+                    } else {
+                        kept.push(AssignColumn::Input(place(column)));
+                        fields.push(Arc::clone(&derived[column - DERIVED].field));
+                    }
+                }
+                assign.time = map_columns(&assign.time, &place)?;
+                (assign.columns, assign.schema) = (kept, Arc::new(Schema::new(fields)));
+                places = next;
+            }
         }
     }
     if let Terminal::Window(spec) = &mut local.terminal {
@@ -288,6 +329,8 @@ fn width(steps: &[Step], source: &Schema) -> usize {
         Step::Select { indexes } => indexes.len(),
         Step::Filter { .. } => width,
         Step::Project { exprs, .. } => exprs.len(),
+        Step::Assign(assign) => assign.columns.len(),
+        Step::Unnest { schema, .. } => schema.fields().len(),
     })
 }
 

@@ -11,7 +11,7 @@ use datafusion::{
 };
 
 use super::{NodePlan, OperatorPlan, Target};
-use crate::operator::step::Step;
+use crate::operator::{assign::AssignColumn, step::Step};
 
 /// Gives every ranking the limit that all its readers put on it.
 pub(super) fn limit(nodes: &mut [NodePlan]) {
@@ -28,9 +28,9 @@ pub(super) fn limit(nodes: &mut [NodePlan]) {
 /// The highest value of a column of `node`'s output that any reader lets through, if all of them have one.
 fn limit_behind(nodes: &[NodePlan], node: usize, column: usize) -> Option<usize> {
     let limits = nodes[node].outputs.iter().map(|target| match target {
-        Target::Node(next) => match &nodes[*next].operator {
+        Target::Node { node: next, .. } => match &nodes[*next].operator {
             OperatorPlan::Steps { steps, .. } => limit_in(nodes, *next, steps, column),
-            OperatorPlan::Window(_) | OperatorPlan::Rank(_) => None,
+            OperatorPlan::Window(_) | OperatorPlan::Rank(_) | OperatorPlan::Whole(_) => None,
         },
         Target::Sink(_) => None,
     });
@@ -44,6 +44,10 @@ fn limit_in(nodes: &[NodePlan], node: usize, steps: &[Step], mut column: usize) 
             Step::Project { exprs, .. } => {
                 column = exprs.iter().position(|expr| column_of(expr.as_ref()) == Some(column))?;
             }
+            Step::Assign(assign) => {
+                column = assign.columns.iter().position(|of| *of == AssignColumn::Input(column))?;
+            }
+            Step::Unnest { .. } => return None,
             Step::Filter { predicate } => {
                 if let Some(limit) = bound(predicate.as_ref(), column) {
                     return Some(limit);

@@ -1,144 +1,64 @@
-//! The streaming nodes in a logical plan, as DataFusion's optimiser sees them.
+//! The streaming nodes in a logical plan.
+//!
+//! To DataFusion's optimiser each is an extension with expressions and inputs. To the planner it is a
+//! [`StreamingNode`], which says what it makes of its inputs' time and how it becomes operators. A new node is a file
+//! here, a line in [`streaming`], and a rule that puts it into plans ([`rules`](super::rules)).
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+pub(crate) mod rank;
+pub(crate) mod whole;
+pub(crate) mod window_aggregate;
+pub(crate) mod window_assign;
 
-use datafusion::{
-    common::{DFSchemaRef, Result, internal_err},
-    logical_expr::{Expr, Extension, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
+use std::sync::Arc;
+
+use datafusion::logical_expr::{Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
+
+use self::{
+    rank::RankNode, whole::WholeNode, window_aggregate::WindowAggregateNode, window_assign::WindowAssignNode,
 };
-
-use crate::{
-    operator::window_aggregate::{GroupColumn, TimeKind},
-    window::WindowSpec,
+use super::{
+    attributes::Attributes,
+    graph::{GraphBuilder, Stream},
+    physical::Physical,
 };
+use crate::error::StreamError;
 
-/// `GROUP BY` a window and keys. Its schema is that of the aggregate that it replaces.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WindowAggregateNode {
-    /// The rows that are aggregated.
-    pub input: LogicalPlan,
-    /// The window.
-    pub window: WindowSpec,
-    /// See [`crate::operator::window_aggregate::WindowAggregateSpec`].
-    pub lateness_us: i64,
-    /// Event time of a row.
-    pub time: Expr,
-    /// What it is measured by.
-    pub time_kind: TimeKind,
-    /// Columns in front of the aggregates.
-    pub group_columns: Vec<GroupColumn>,
-    /// Group keys.
-    pub keys: Vec<Expr>,
-    /// Aggregates.
-    pub aggregates: Vec<Expr>,
-    /// Group columns, then aggregates.
-    pub schema: DFSchemaRef,
+/// What the planner asks of a node.
+pub(crate) trait StreamingNode {
+    /// The time attributes of its columns, given those of its inputs.
+    fn attributes(&self, inputs: &[Attributes]) -> Attributes;
+
+    /// Whether all rows with one value of this column come in one batch, final ones and provisional ones.
+    fn is_whole_by(&self, column: usize) -> bool {
+        let _ = column;
+        false
+    }
+
+    /// Its operators in the graph. With `counted_anew`, a window behind it counts its provisional rows anew at every
+    /// emission, so that they must hold all that is open.
+    fn lower(
+        &self,
+        graph: &mut GraphBuilder,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError>;
 }
 
-/// `ROW_NUMBER()` within a window. Its schema is the input's and the number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RankNode {
-    /// The rows that are numbered.
-    pub input: LogicalPlan,
-    /// `PARTITION BY`.
-    pub partition_by: Vec<Expr>,
-    /// `ORDER BY`.
-    pub order_by: Vec<SortExpr>,
-    /// The input's columns, then the number.
-    pub schema: DFSchemaRef,
+/// The streaming node that an extension is.
+pub(crate) fn streaming(node: &dyn UserDefinedLogicalNode) -> Option<&dyn StreamingNode> {
+    fn as_node<N: StreamingNode + 'static>(node: &dyn UserDefinedLogicalNode) -> Option<&dyn StreamingNode> {
+        node.as_any().downcast_ref::<N>().map(|node| node as &dyn StreamingNode)
+    }
+    let known = [
+        as_node::<WindowAssignNode>,
+        as_node::<WindowAggregateNode>,
+        as_node::<RankNode>,
+        as_node::<WholeNode>,
+    ];
+    known.iter().find_map(|as_node| as_node(node))
 }
 
 /// A plan that is one of the nodes.
 pub(crate) fn extension(node: impl UserDefinedLogicalNodeCore) -> LogicalPlan {
     LogicalPlan::Extension(Extension { node: Arc::new(node) })
-}
-
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for WindowAggregateNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
-}
-
-impl PartialOrd for RankNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
-}
-
-impl UserDefinedLogicalNodeCore for WindowAggregateNode {
-    fn name(&self) -> &str {
-        "WindowAggregate"
-    }
-
-    fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
-    }
-
-    fn schema(&self) -> &DFSchemaRef {
-        &self.schema
-    }
-
-    fn expressions(&self) -> Vec<Expr> {
-        let time = std::iter::once(self.time.clone());
-        time.chain(self.keys.iter().cloned()).chain(self.aggregates.iter().cloned()).collect()
-    }
-
-    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |exprs: &[Expr]| exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        write!(f, "WindowAggregate: {:?}, time=[{}]", self.window, self.time)?;
-        write!(f, ", keys=[{}], aggregates=[{}]", list(&self.keys), list(&self.aggregates))
-    }
-
-    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let (mut exprs, input) = (exprs.into_iter(), inputs.pop());
-        let (Some(time), Some(input)) = (exprs.next(), input) else {
-            return internal_err!("a window aggregate lost its time or its input");
-        };
-        let keys: Vec<Expr> = exprs.by_ref().take(self.keys.len()).collect();
-        Ok(WindowAggregateNode { input, time, keys, aggregates: exprs.collect(), ..self.clone() })
-    }
-
-    fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let schema = self.input.schema();
-        let exprs = self.expressions();
-        let columns = exprs.iter().flat_map(Expr::column_refs);
-        let mut needed: Vec<usize> =
-            columns.filter_map(|column| schema.maybe_index_of_column(column)).collect();
-        needed.sort_unstable();
-        needed.dedup();
-        Some(vec![needed])
-    }
-}
-
-impl UserDefinedLogicalNodeCore for RankNode {
-    fn name(&self) -> &str {
-        "Rank"
-    }
-
-    fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
-    }
-
-    fn schema(&self) -> &DFSchemaRef {
-        &self.schema
-    }
-
-    fn expressions(&self) -> Vec<Expr> {
-        self.partition_by.iter().cloned().chain(self.order_by.iter().map(|sort| sort.expr.clone())).collect()
-    }
-
-    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let partition: Vec<String> = self.partition_by.iter().map(ToString::to_string).collect();
-        let order: Vec<String> = self.order_by.iter().map(ToString::to_string).collect();
-        write!(f, "Rank: partition_by=[{}], order_by=[{}]", partition.join(", "), order.join(", "))
-    }
-
-    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let Some(input) = inputs.pop() else { return internal_err!("a ranking lost its input") };
-        let mut exprs = exprs.into_iter();
-        let partition_by = exprs.by_ref().take(self.partition_by.len()).collect();
-        let order_by = self.order_by.iter().zip(exprs).map(|(sort, expr)| sort.with_expr(expr)).collect();
-        Ok(RankNode { input, partition_by, order_by, schema: Arc::clone(&self.schema) })
-    }
 }

@@ -11,7 +11,7 @@ use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordB
 use crate::{
     error::StreamError,
     operator::{
-        Marks, Operator, Output, Partial, Rows, Snapshot, rank::Rank, step::Steps,
+        Marks, Operator, Output, Partial, Rows, Snapshot, rank::Rank, step::Steps, whole::Whole,
         window_aggregate::WindowAggregate,
     },
     planner::{JobPlan, OperatorPlan, Target},
@@ -70,6 +70,7 @@ impl Graph {
                 }
                 OperatorPlan::Window(spec) => Box::new(WindowAggregate::new(Arc::clone(spec))?),
                 OperatorPlan::Rank(spec) => Box::new(Rank::new(spec.clone())),
+                OperatorPlan::Whole(spec) => Box::new(Whole::new(Arc::clone(spec))),
             };
             nodes.push(Node {
                 operator,
@@ -84,7 +85,7 @@ impl Graph {
         }
         for index in 0..nodes.len() {
             for target in nodes[index].outputs.clone() {
-                if let Target::Node(node) = target {
+                if let Target::Node { node, .. } = target {
                     nodes[node].inputs.push(index);
                 }
             }
@@ -97,7 +98,7 @@ impl Graph {
         let emit_modes: Vec<EmitMode> = plan.sinks.iter().map(|sink| sink.emit).collect();
         for index in (0..nodes.len()).rev() {
             nodes[index].emits = nodes[index].outputs.iter().any(|target| match target {
-                Target::Node(node) => nodes[*node].emits,
+                Target::Node { node, .. } => nodes[*node].emits,
                 Target::Sink(sink) => emit_modes[*sink] == EmitMode::Updates,
             });
         }
@@ -132,7 +133,7 @@ impl Graph {
 
     /// Takes rows for a node.
     pub fn rows(&mut self, node: usize, batch: RecordBatch) -> Result<(), StreamError> {
-        self.process(node, Rows { batch, is_final: true })
+        self.process(node, 0, Rows { batch, is_final: true })
     }
 
     /// A worker reads partitions of `source`: until it says more, it holds the source's watermark back.
@@ -198,9 +199,9 @@ impl Graph {
         self.take_pending()
     }
 
-    fn process(&mut self, node: usize, rows: Rows) -> Result<(), StreamError> {
+    fn process(&mut self, node: usize, port: usize, rows: Rows) -> Result<(), StreamError> {
         let mut output = Output::default();
-        self.nodes[node].operator.process(rows, &mut output)?;
+        self.nodes[node].operator.process(port, rows, &mut output)?;
         self.deliver(node, output.rows)
     }
 
@@ -208,13 +209,13 @@ impl Graph {
         for rows in rows {
             for target in self.nodes[node].outputs.clone() {
                 match target {
-                    Target::Node(next) if rows.is_final || self.nodes[next].emits => {
-                        self.process(next, rows.clone())?;
+                    Target::Node { node: next, port } if rows.is_final || self.nodes[next].emits => {
+                        self.process(next, port, rows.clone())?;
                     }
                     Target::Sink(sink) if rows.is_final || self.emit_modes[sink] == EmitMode::Updates => {
                         self.pending.push((sink, rows.clone()));
                     }
-                    Target::Node(_) | Target::Sink(_) => {}
+                    Target::Node { .. } | Target::Sink(_) => {}
                 }
             }
         }
@@ -273,7 +274,7 @@ impl Graph {
 /// Whether no other branch meets the rows of a node on their way to the sinks.
 fn is_alone(nodes: &[Node], index: usize) -> bool {
     nodes[index].outputs.iter().all(|target| match target {
-        Target::Node(next) => {
+        Target::Node { node: next, .. } => {
             nodes[*next].inputs.len() + nodes[*next].sources.len() == 1 && is_alone(nodes, *next)
         }
         Target::Sink(_) => nodes.iter().filter(|node| node.outputs.contains(target)).count() == 1,

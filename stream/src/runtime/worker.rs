@@ -442,7 +442,7 @@ impl Drop for Worker {
 
 impl Chain {
     fn take(&mut self, accepted: &Accepted) -> Result<(), StreamError> {
-        if let Some(batch) = apply_all(&self.steps, &accepted.batch)? {
+        if let Some(batch) = apply_all(&self.steps, &accepted.batch, accepted.late_at)? {
             match &mut self.window {
                 Some(window) => {
                     window.update(&batch, accepted.late_at)?;

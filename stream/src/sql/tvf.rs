@@ -9,7 +9,7 @@
 //!
 //! ```sql
 //! FROM (SELECT *,
-//!       __window_start('hop', event_time, INTERVAL '1' MINUTE, INTERVAL '1' HOUR, '') AS window_start,
+//!       __window_start('hop', event_time, INTERVAL '1' MINUTE, INTERVAL '1' HOUR) AS window_start,
 //!       __window_end('hop', …) AS window_end, __window_time('hop', …) AS window_time FROM events)
 //! ```
 //!
@@ -162,8 +162,10 @@ fn expand(
             out.push(token(Token::Comma));
             out.extend(interval.iter().cloned());
         }
-        out.push(token(Token::Comma));
-        out.push(token(Token::SingleQuotedString(partition_by.join(","))));
+        for column in &partition_by {
+            out.push(token(Token::Comma));
+            out.push(column.clone());
+        }
         out.push(token(Token::RParen));
         out.push(keyword("AS", span));
         out.push(identifier(column, span));
@@ -180,7 +182,7 @@ fn expand(
 fn data_argument(
     tokens: Vec<TokenWithSpan>,
     usage: impl Fn(&TokenWithSpan, &str) -> SqlError,
-) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
+) -> Result<(Vec<TokenWithSpan>, Vec<TokenWithSpan>), SqlError> {
     let mut tokens = tokens.into_iter().peekable();
     let Some(first) = tokens.next() else { return Ok((Vec::new(), Vec::new())) };
     if !is_word(&first.token, "TABLE") {
@@ -195,8 +197,7 @@ fn data_argument(
             in_columns = true;
         } else if in_columns {
             match &token.token {
-                Token::Word(word) if word.quote_style.is_none() => columns.push(word.value.to_lowercase()),
-                Token::Word(word) => columns.push(word.value.clone()),
+                Token::Word(_) => columns.push(token),
                 Token::Comma => {}
                 _ => return Err(usage(&token, "PARTITION BY takes column names")),
             }
@@ -272,7 +273,7 @@ mod tests {
     fn hop_becomes_a_subquery_with_markers() {
         insta::assert_snapshot!(
             rewritten("SELECT * FROM TABLE(HOP(TABLE e, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR)) x"),
-            @r#"SELECT * FROM ( SELECT * , "__window_start" ( 'hop' , ts , INTERVAL '1' MINUTE , INTERVAL '1' HOUR , '' ) AS "window_start" , "__window_end" ( 'hop' , ts , INTERVAL '1' MINUTE , INTERVAL '1' HOUR , '' ) AS "window_end" , "__window_time" ( 'hop' , ts , INTERVAL '1' MINUTE , INTERVAL '1' HOUR , '' ) AS "window_time" FROM e ) x"#
+            @r#"SELECT * FROM ( SELECT * , "__window_start" ( 'hop' , ts , INTERVAL '1' MINUTE , INTERVAL '1' HOUR ) AS "window_start" , "__window_end" ( 'hop' , ts , INTERVAL '1' MINUTE , INTERVAL '1' HOUR ) AS "window_end" , "__window_time" ( 'hop' , ts , INTERVAL '1' MINUTE , INTERVAL '1' HOUR ) AS "window_time" FROM e ) x"#
         );
     }
 
@@ -284,7 +285,7 @@ mod tests {
         let positional =
             rewritten("FROM TABLE(SESSION(TABLE e PARTITION BY a, b, DESCRIPTOR(ts), INTERVAL '1' MINUTE))");
         assert_eq!(named, positional);
-        assert!(named.contains("( 'session' , ts , INTERVAL '1' MINUTE , 'a,b' )"), "{named}");
+        assert!(named.contains("( 'session' , ts , INTERVAL '1' MINUTE , a , b )"), "{named}");
     }
 
     #[test]

@@ -36,7 +36,10 @@ fn windows() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND)",
         "HOP(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND, INTERVAL '50' SECOND)",
+        // By all rows and then grouped, and by what is grouped by or more.
         "SESSION(TABLE events, DESCRIPTOR(`time`), INTERVAL '7' SECOND)",
+        "SESSION(TABLE events PARTITION BY k, DESCRIPTOR(`time`), INTERVAL '7' SECOND)",
+        "SESSION(TABLE events PARTITION BY k, v, DESCRIPTOR(`time`), INTERVAL '7' SECOND)",
     ])
 }
 

@@ -65,7 +65,7 @@ impl Driven {
         let decoded = decoder.decode(&raw).unwrap();
         assert!(decoded.rejects.is_empty(), "{:?}", decoded.rejects);
         for (local, window) in self.plan.locals.iter().zip(&mut self.windows) {
-            let Some(batch) = apply_all(&local.steps, &decoded.batch).unwrap() else { continue };
+            let Some(batch) = apply_all(&local.steps, &decoded.batch, None).unwrap() else { continue };
             match window {
                 None => self.graph.rows(local.node, batch).unwrap(),
                 Some(window) => {

@@ -20,7 +20,7 @@ use crate::table::timestamp_type;
 pub enum Marker {
     /// `tumble(size)`, `hop(slide, size)`, `session(gap)`.
     Window,
-    /// `__window_start(kind, time, intervals…, partition_by)`.
+    /// `__window_start(kind, time, intervals…, PARTITION BY columns…)`.
     Start,
     /// `__window_end(…)`.
     End,

@@ -1,0 +1,224 @@
+//! Time attributes: what the planner knows about the times in a column.
+//!
+//! A column that holds times is more than a timestamp where the engine can promise something about the values to
+//! come: it is a source's event time, or a bound of a window. [`of`] derives the attribute of every column of a plan,
+//! through projections, aliases, filters, views and unions; what is computed has none. Whoever needs event time, or
+//! a window's column, asks here, and refuses a column without it by name.
+//!
+//! | role | where from | what is promised about rows to come |
+//! |---|---|---|
+//! | [`Role::Event`] | `WATERMARK FOR` of a table | no earlier than the watermark, less the allowed lateness |
+//! | [`Role::Start`], [`Role::End`], [`Role::Time`] | a window | by the [`TimeBound`] |
+//! | [`Role::Window`] | `tumble(…)`, `hop(…)`, `session(…)` | nothing itself: `.start` and `.end` have the attributes |
+//!
+//! A union keeps what all its inputs have alike. In a join only the windows' columns go on (see the nodes).
+
+use datafusion::{
+    common::{Column, DFSchema, ScalarValue},
+    logical_expr::{Expr, LogicalPlan},
+};
+
+use super::{catalog::Catalog, nodes};
+use crate::{
+    operator::{Clock, TimeBound, window_aggregate::WINDOW_TIME_US},
+    source::SourceOptions,
+    table::timestamp_type,
+    window::WindowSpec,
+};
+
+/// What a column of times is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Role {
+    /// When something happened, by the source's watermark.
+    Event,
+    /// A window's start.
+    Start,
+    /// A window's end, exclusive.
+    End,
+    /// A window's last millisecond.
+    Time,
+    /// A struct of start and end.
+    Window,
+}
+
+impl Role {
+    /// What it is called in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Event => "event time",
+            Role::Start => "window start",
+            Role::End => "window end",
+            Role::Time => "window time",
+            Role::Window => "window",
+        }
+    }
+}
+
+/// The time attribute of a column.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct TimeAttribute {
+    /// What it is.
+    pub(crate) role: Role,
+    /// Below what no row to come has a value; `None` where nothing is promised about this column.
+    pub(crate) bound: Option<TimeBound>,
+    /// Rows are taken for so long behind the bound: event time of a source with allowed lateness.
+    pub(crate) lateness_us: i64,
+    /// The window that it is a bound of.
+    pub(crate) window: Option<WindowSpec>,
+}
+
+impl TimeAttribute {
+    /// Event time of a source.
+    pub(crate) const fn event(lateness_us: i64) -> Self {
+        TimeAttribute { role: Role::Event, bound: Some(TimeBound::EVENT), lateness_us, window: None }
+    }
+
+    /// A column of windows whose rows come `slack_us` behind a bound of their ends.
+    ///
+    /// Start and last millisecond lie by a known length before the end; for a session only the latter does.
+    pub(crate) fn of_window(role: Role, window: WindowSpec, ends: TimeBound) -> Self {
+        let before_end = match (role, window) {
+            (Role::End | Role::Window | Role::Event, _) => Some(0),
+            (Role::Time, _) => Some(WINDOW_TIME_US),
+            (Role::Start, WindowSpec::Session { .. }) => None,
+            (Role::Start, window) => window.longest_us(),
+        };
+        let bound = before_end.map(|before| ends.later_by(before));
+        TimeAttribute { role, bound, lateness_us: 0, window: Some(window) }
+    }
+
+    /// What is known of a column of a window once its rows are complete by `bounding`, another column of theirs: it lies
+    /// by a known length from that, unless a session is between.
+    pub(crate) fn beside(self, bounding: TimeAttribute) -> TimeAttribute {
+        let before_end = |attribute: TimeAttribute| match (attribute.role, attribute.window?) {
+            (Role::End, _) => Some(0),
+            (Role::Time, _) => Some(WINDOW_TIME_US),
+            (Role::Start, window) => window.longest_us(),
+            _ => None,
+        };
+        let known = before_end(self).zip(before_end(bounding)).filter(|_| self.window == bounding.window);
+        let bound =
+            known.map(|(own, of_bounding)| TimeBound::EVENT.later_by(own.saturating_sub(of_bounding)));
+        TimeAttribute { bound, lateness_us: 0, ..self }
+    }
+
+    /// Whether a window ends at, begins at, or is the value.
+    pub(crate) fn is_of_window(self) -> bool {
+        self.role != Role::Event
+    }
+
+    /// The bound with the lateness in it: when no more rows with a value below come, late ones included.
+    pub(crate) fn closing(self) -> Option<TimeBound> {
+        self.bound.map(|bound| bound.later_by(self.lateness_us))
+    }
+
+    /// What holds for rows of either: `None` where they are not of one kind.
+    fn union(self, other: TimeAttribute) -> Option<TimeAttribute> {
+        let role = match (self.role, other.role) {
+            (a, b) if a == b => a,
+            // Both are times of the same axis, up to which the stream is complete.
+            (Role::Event | Role::Time, Role::Event | Role::Time) => Role::Event,
+            _ => return None,
+        };
+        let bound = match (self.bound, other.bound) {
+            (Some(a), Some(b)) => a.weaker(b),
+            _ => None,
+        };
+        let window = if self.window == other.window { self.window } else { None };
+        let lateness_us = self.lateness_us.max(other.lateness_us);
+        Some(TimeAttribute { role, bound, lateness_us, window })
+    }
+}
+
+/// The attribute of every column, in the order of the schema.
+pub(crate) type Attributes = Vec<Option<TimeAttribute>>;
+
+/// The attributes of a plan's columns.
+pub(crate) fn of(catalog: &Catalog, plan: &LogicalPlan) -> Attributes {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let input = of(catalog, &projection.input);
+            let schema = projection.input.schema();
+            projection.expr.iter().map(|expr| of_expr(expr, schema, &input)).collect()
+        }
+        LogicalPlan::SubqueryAlias(alias) => of(catalog, &alias.input),
+        LogicalPlan::Filter(filter) => of(catalog, &filter.input),
+        LogicalPlan::TableScan(scan) => {
+            let event_time = catalog.table(scan.table_name.table()).and_then(|table| {
+                let column = &table.watermark.as_ref()?.column;
+                // Bad options are reported when the source is planned.
+                let lateness = SourceOptions::read(table).map(|options| options.allowed_lateness_us);
+                Some((column, TimeAttribute::event(lateness.unwrap_or_default())))
+            });
+            let of_field = |name: &String| match event_time {
+                Some((column, attribute)) if column == name => Some(attribute),
+                _ => None,
+            };
+            scan.projected_schema.fields().iter().map(|field| of_field(field.name())).collect()
+        }
+        LogicalPlan::Union(union) => {
+            let mut inputs = union.inputs.iter().map(|input| of(catalog, input));
+            let Some(mut common) = inputs.next() else { return nothing(plan) };
+            for input in inputs {
+                for (known, other) in common.iter_mut().zip(input) {
+                    *known = known.zip(other).and_then(|(a, b)| a.union(b));
+                }
+            }
+            common
+        }
+        LogicalPlan::Extension(extension) => match nodes::streaming(extension.node.as_ref()) {
+            Some(node) => {
+                let inputs: Vec<Attributes> =
+                    extension.node.inputs().into_iter().map(|input| of(catalog, input)).collect();
+                node.attributes(&inputs)
+            }
+            None => nothing(plan),
+        },
+        _ => nothing(plan),
+    }
+}
+
+fn nothing(plan: &LogicalPlan) -> Attributes {
+    vec![None; plan.schema().fields().len()]
+}
+
+/// The attribute of an expression over columns that have `input`.
+pub(crate) fn of_expr(
+    expr: &Expr,
+    schema: &DFSchema,
+    input: &[Option<TimeAttribute>],
+) -> Option<TimeAttribute> {
+    match expr {
+        Expr::Alias(alias) => of_expr(&alias.expr, schema, input),
+        Expr::Column(column) => input.get(index_of(schema, column)?).copied().flatten(),
+        // A time of the engine's own type stays what it is.
+        Expr::Cast(cast) if *cast.field.data_type() == timestamp_type() => of_expr(&cast.expr, schema, input),
+        // `window.start` of Arroyo's form.
+        Expr::ScalarFunction(function) if function.func.name() == "get_field" => {
+            let [window, Expr::Literal(ScalarValue::Utf8(Some(name)), _)] = function.args.as_slice() else {
+                return None;
+            };
+            let window = of_expr(window, schema, input).filter(|found| found.role == Role::Window)?;
+            let role = match name.as_str() {
+                "start" => Role::Start,
+                "end" => Role::End,
+                _ => return None,
+            };
+            let spec = window.window?;
+            match (role, spec) {
+                // Behind an aggregate the starts of open sessions are promised apart.
+                (Role::Start, WindowSpec::Session { .. }) => {
+                    let bound = TimeBound { clock: Clock::Starts, slack_us: 0 };
+                    Some(TimeAttribute { role, bound: Some(bound), lateness_us: 0, window: Some(spec) })
+                }
+                _ => Some(TimeAttribute::of_window(role, spec, window.bound?)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The place of a column in a schema.
+pub(crate) fn index_of(schema: &DFSchema, column: &Column) -> Option<usize> {
+    schema.maybe_index_of_column(column).or_else(|| schema.index_of_column_by_name(None, &column.name))
+}

@@ -1,0 +1,95 @@
+//! `ROW_NUMBER()` within a window.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use datafusion::{
+    common::{DFSchemaRef, Result, internal_err},
+    logical_expr::{Expr, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
+};
+
+use super::StreamingNode;
+use crate::{
+    error::StreamError,
+    planner::{
+        OperatorPlan,
+        attributes::Attributes,
+        graph::{GraphBuilder, Stream, schema_of},
+        physical::Physical,
+    },
+};
+
+/// `ROW_NUMBER()` within a window. Its schema is the input's and the number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RankNode {
+    /// The rows that are numbered.
+    pub(crate) input: LogicalPlan,
+    /// `PARTITION BY`.
+    pub(crate) partition_by: Vec<Expr>,
+    /// `ORDER BY`.
+    pub(crate) order_by: Vec<SortExpr>,
+    /// The input's columns, then the number.
+    pub(crate) schema: DFSchemaRef,
+}
+
+// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
+impl PartialOrd for RankNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for RankNode {
+    fn name(&self) -> &str {
+        "Rank"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        self.partition_by.iter().cloned().chain(self.order_by.iter().map(|sort| sort.expr.clone())).collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let partition: Vec<String> = self.partition_by.iter().map(ToString::to_string).collect();
+        let order: Vec<String> = self.order_by.iter().map(ToString::to_string).collect();
+        write!(f, "Rank: partition_by=[{}], order_by=[{}]", partition.join(", "), order.join(", "))
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let Some(input) = inputs.pop() else { return internal_err!("a ranking lost its input") };
+        let mut exprs = exprs.into_iter();
+        let partition_by = exprs.by_ref().take(self.partition_by.len()).collect();
+        let order_by = self.order_by.iter().zip(exprs).map(|(sort, expr)| sort.with_expr(expr)).collect();
+        Ok(RankNode { input, partition_by, order_by, schema: Arc::clone(&self.schema) })
+    }
+}
+
+impl StreamingNode for RankNode {
+    fn attributes(&self, inputs: &[Attributes]) -> Attributes {
+        let mut attributes = inputs.first().cloned().unwrap_or_default();
+        attributes.push(None);
+        attributes
+    }
+
+    fn is_whole_by(&self, column: usize) -> bool {
+        let is_of_input = column < self.input.schema().fields().len();
+        is_of_input && crate::planner::rules::is_whole_by(&self.input, column)
+    }
+
+    fn lower(
+        &self,
+        graph: &mut GraphBuilder,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> std::result::Result<Stream, StreamError> {
+        let input = graph.stream(physical, &self.input, counted_anew)?;
+        let input = graph.node_of(input, schema_of(&self.input));
+        Ok(Stream::Node(graph.add(OperatorPlan::Rank(physical.rank(self)?), input)))
+    }
+}

@@ -1,0 +1,181 @@
+//! A computation over whole windows: DataFusion's own plan, over what is gathered of each input.
+//!
+//! Whoever makes one has seen to it that the computation treats windows apart: it partitions by, or joins on, the
+//! column that bounds each input.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::{
+    catalog::streaming::StreamingTable,
+    common::{DFSchema, DFSchemaRef, Result, internal_err},
+    datasource::provider_as_source,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore, col},
+    physical_plan::streaming::PartitionStream,
+};
+
+use super::StreamingNode;
+use crate::{
+    error::StreamError,
+    operator::{
+        TimeBound,
+        whole::{Port, PortSpec, WholeSpec},
+    },
+    planner::{
+        OperatorPlan,
+        attributes::{Attributes, TimeAttribute},
+        graph::{GraphBuilder, Stream, schema_of},
+        physical::Physical,
+    },
+};
+
+/// An input of the computation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WholeInput {
+    /// Its rows.
+    pub(crate) plan: LogicalPlan,
+    /// The column that tells the window.
+    pub(crate) column: usize,
+    /// What is promised about it.
+    pub(crate) bound: TimeBound,
+}
+
+/// The computation. Its schema is that of the plan that it replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WholeNode {
+    /// What it is called.
+    pub(crate) name: String,
+    /// The inputs, by port.
+    pub(crate) inputs: Vec<WholeInput>,
+    /// The computation, over a [placeholder](placeholder) an input.
+    pub(crate) computation: LogicalPlan,
+    /// The time attributes of its columns.
+    pub(crate) attributes: Attributes,
+    /// The column of the result that tells the window, if one does.
+    pub(crate) window_column: Option<usize>,
+    /// The schema.
+    pub(crate) schema: DFSchemaRef,
+}
+
+/// The attributes of an input's columns once its rows have been gathered by the column `by`: what lies by a known
+/// length from it has a bound, nothing else has.
+pub(crate) fn gathered(attributes: &[Option<TimeAttribute>], by: usize) -> Attributes {
+    let bounding = attributes.get(by).copied().flatten();
+    let of = |(index, attribute): (usize, &Option<TimeAttribute>)| {
+        let attribute = (*attribute).filter(|attribute| attribute.is_of_window())?;
+        if index == by {
+            return Some(TimeAttribute { bound: Some(TimeBound::EVENT), lateness_us: 0, ..attribute });
+        }
+        Some(attribute.beside(bounding?))
+    };
+    attributes.iter().enumerate().map(of).collect()
+}
+
+/// The names of an input's columns in the computation: those of the script may repeat.
+fn port_schema(input: &DFSchema) -> SchemaRef {
+    let fields = input.fields().iter().enumerate();
+    let fields = fields.map(|(index, field)| {
+        Field::new(format!("c{index}"), field.data_type().clone(), field.is_nullable())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A plan of what will have been gathered of an input, with its columns' names.
+pub(crate) fn placeholder(index: usize, input: &DFSchema) -> Result<LogicalPlan> {
+    let schema = port_schema(input);
+    let port: Arc<dyn PartitionStream> = Arc::new(Port { index, schema: Arc::clone(&schema) });
+    let table = StreamingTable::try_new(schema, vec![port])?;
+    let scan =
+        LogicalPlanBuilder::scan(format!("__port_{index}"), provider_as_source(Arc::new(table)), None)?;
+    let named = input.iter().enumerate().map(|(index, (qualifier, field))| {
+        let column = col(format!("c{index}"));
+        match qualifier {
+            Some(qualifier) => column.alias_qualified(Some(qualifier.clone()), field.name()),
+            None => column.alias(field.name()),
+        }
+    });
+    scan.project(named.collect::<Vec<_>>())?.build()
+}
+
+// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
+impl PartialOrd for WholeNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for WholeNode {
+    fn name(&self) -> &str {
+        "Whole"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        self.inputs.iter().map(|input| &input.plan).collect()
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Whole: {}", self.name)
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        if inputs.len() != self.inputs.len() {
+            return internal_err!("a computation over windows lost an input");
+        }
+        let mut node = self.clone();
+        for (input, plan) in node.inputs.iter_mut().zip(inputs) {
+            input.plan = plan;
+        }
+        Ok(node)
+    }
+
+    fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let all = |input: &WholeInput| (0..input.plan.schema().fields().len()).collect();
+        Some(self.inputs.iter().map(all).collect())
+    }
+}
+
+impl StreamingNode for WholeNode {
+    fn attributes(&self, _: &[Attributes]) -> Attributes {
+        self.attributes.clone()
+    }
+
+    fn is_whole_by(&self, column: usize) -> bool {
+        self.window_column == Some(column)
+    }
+
+    fn lower(
+        &self,
+        graph: &mut GraphBuilder,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> std::result::Result<Stream, StreamError> {
+        let (mut inputs, mut ports) = (Vec::new(), Vec::new());
+        for input in &self.inputs {
+            // What is provisional is gathered anew at each emission, so the windows below must be complete.
+            let stream = graph.stream(physical, &input.plan, true)?;
+            inputs.push(graph.node_of(stream, schema_of(&input.plan)));
+            ports.push(PortSpec {
+                schema: port_schema(input.plan.schema()),
+                column: input.column,
+                bound: input.bound,
+            });
+        }
+        let spec = WholeSpec {
+            name: self.name.clone(),
+            ports,
+            plan: physical.plan(&self.computation)?,
+            schema: Arc::clone(self.schema.inner()),
+            window_column: self.window_column,
+            emit_all: counted_anew,
+        };
+        Ok(Stream::Node(graph.add_ports(OperatorPlan::Whole(Arc::new(spec)), &inputs)))
+    }
+}

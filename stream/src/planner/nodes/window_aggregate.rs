@@ -1,0 +1,171 @@
+//! `GROUP BY` a window and keys.
+//!
+//! Of two kinds. *Fused*: the rows come as they are and the operator makes the windows of their event time, in panes or
+//! sessions. *Attached*: the rows carry columns of a window already, since an operator below has put them there, and
+//! are grouped by the values of these columns; a group is over when no more rows with its window can come. Every group
+//! column is then a key, and the window is one microsecond of the column that bounds the group.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use datafusion::{
+    common::{DFSchemaRef, Result, internal_err},
+    logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore},
+};
+
+use super::StreamingNode;
+use crate::{
+    error::StreamError,
+    operator::{Clock, TimeBound, window_aggregate::GroupColumn},
+    planner::{
+        attributes::{Attributes, Role, TimeAttribute, of_expr},
+        graph::{GraphBuilder, Stream},
+        physical::Physical,
+    },
+    window::WindowSpec,
+};
+
+/// `GROUP BY` a window and keys. Its schema is that of the aggregate that it replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WindowAggregateNode {
+    /// The rows that are aggregated.
+    pub(crate) input: LogicalPlan,
+    /// The window.
+    pub(crate) window: WindowSpec,
+    /// How long windows take rows after the watermark passed their end.
+    pub(crate) lateness_us: i64,
+    /// Event time of a row.
+    pub(crate) time: Expr,
+    /// What is promised about it.
+    pub(crate) bound: TimeBound,
+    /// Rows were judged when they were assigned to their windows.
+    pub(crate) is_judged: bool,
+    /// Columns in front of the aggregates.
+    pub(crate) group_columns: Vec<GroupColumn>,
+    /// Group keys.
+    pub(crate) keys: Vec<Expr>,
+    /// Aggregates.
+    pub(crate) aggregates: Vec<Expr>,
+    /// Group columns, then aggregates.
+    pub(crate) schema: DFSchemaRef,
+}
+
+// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
+impl PartialOrd for WindowAggregateNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for WindowAggregateNode {
+    fn name(&self) -> &str {
+        "WindowAggregate"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        let time = std::iter::once(self.time.clone());
+        time.chain(self.keys.iter().cloned()).chain(self.aggregates.iter().cloned()).collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |exprs: &[Expr]| exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        write!(f, "WindowAggregate: {:?}, time=[{}]", self.window, self.time)?;
+        write!(f, ", keys=[{}], aggregates=[{}]", list(&self.keys), list(&self.aggregates))
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let (mut exprs, input) = (exprs.into_iter(), inputs.pop());
+        let (Some(time), Some(input)) = (exprs.next(), input) else {
+            return internal_err!("a window aggregate lost its time or its input");
+        };
+        let keys: Vec<Expr> = exprs.by_ref().take(self.keys.len()).collect();
+        Ok(WindowAggregateNode { input, time, keys, aggregates: exprs.collect(), ..self.clone() })
+    }
+
+    fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let schema = self.input.schema();
+        let exprs = self.expressions();
+        let columns = exprs.iter().flat_map(Expr::column_refs);
+        let mut needed: Vec<usize> =
+            columns.filter_map(|column| schema.maybe_index_of_column(column)).collect();
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
+
+impl WindowAggregateNode {
+    /// Rows are grouped by a window that they carry.
+    fn is_attached(&self) -> bool {
+        self.group_columns.iter().all(|column| matches!(column, GroupColumn::Key(_)))
+    }
+
+    /// The attribute of a key of an attached window. The bounding column is passed by the watermark once all its rows
+    /// are out.
+    fn key_attribute(
+        &self,
+        key: Option<TimeAttribute>,
+        bounding: Option<TimeAttribute>,
+    ) -> Option<TimeAttribute> {
+        let key = key.filter(|key| key.is_of_window())?;
+        if Some(key) == bounding {
+            return Some(TimeAttribute { bound: Some(TimeBound::EVENT), lateness_us: 0, ..key });
+        }
+        Some(key.beside(bounding?))
+    }
+}
+
+impl StreamingNode for WindowAggregateNode {
+    fn attributes(&self, inputs: &[Attributes]) -> Attributes {
+        let schema = self.input.schema();
+        let input = inputs.first().map(Vec::as_slice).unwrap_or_default();
+        // No window that is written ends at the watermark or before it; a session may end right at it.
+        let ends = match self.window {
+            WindowSpec::Hop { .. } => TimeBound::EVENT.later_by(-1),
+            WindowSpec::Session { .. } => TimeBound::EVENT,
+        };
+        let bounding = of_expr(&self.time, schema, input);
+        let of = |column: &GroupColumn| match column {
+            GroupColumn::WindowStart => Some(TimeAttribute {
+                bound: Some(TimeBound { clock: Clock::Starts, slack_us: 0 }),
+                ..TimeAttribute::of_window(Role::Start, self.window, ends)
+            }),
+            GroupColumn::WindowEnd => Some(TimeAttribute::of_window(Role::End, self.window, ends)),
+            GroupColumn::WindowTime => Some(TimeAttribute::of_window(Role::Time, self.window, ends)),
+            GroupColumn::Window => Some(TimeAttribute::of_window(Role::Window, self.window, ends)),
+            GroupColumn::Key(key) if self.is_attached() => {
+                self.key_attribute(of_expr(&self.keys[*key], schema, input), bounding)
+            }
+            GroupColumn::Key(_) => None,
+        };
+        let aggregates = std::iter::repeat_n(None, self.aggregates.len());
+        self.group_columns.iter().map(of).chain(aggregates).collect()
+    }
+
+    fn is_whole_by(&self, column: usize) -> bool {
+        match self.group_columns.get(column) {
+            // Sessions that end together are written together; those that start together are not.
+            Some(GroupColumn::WindowEnd | GroupColumn::WindowTime) => true,
+            Some(GroupColumn::WindowStart) => matches!(self.window, WindowSpec::Hop { .. }),
+            Some(GroupColumn::Key(key)) => self.is_attached() && self.keys[*key] == self.time,
+            Some(GroupColumn::Window) | None => false,
+        }
+    }
+
+    fn lower(
+        &self,
+        graph: &mut GraphBuilder,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> std::result::Result<Stream, StreamError> {
+        let spec = Arc::new(physical.window(self, counted_anew)?);
+        Ok(Stream::Node(graph.window(physical, &self.input, spec)?))
+    }
+}

@@ -1,0 +1,220 @@
+//! Rows with the columns of the windows that they belong to: what a window table function gives.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use arrow::datatypes::{Field, Schema};
+use datafusion::{
+    common::{Column, DFSchema, DFSchemaRef, Result, TableReference, internal_err},
+    functions::core::expr_fn::named_struct,
+    functions_aggregate::expr_fn::array_agg,
+    logical_expr::{Expr, ExprSchemable, LogicalPlan, UserDefinedLogicalNodeCore, lit},
+};
+
+use super::StreamingNode;
+use crate::{
+    error::StreamError,
+    operator::{
+        Clock, TimeBound,
+        aggregate::Aggregation,
+        assign::{Assign, AssignColumn},
+        step::Step,
+        window_aggregate::{GroupColumn, WindowAggregateSpec},
+    },
+    planner::{
+        OperatorPlan,
+        attributes::{Attributes, Role, TimeAttribute},
+        graph::{GraphBuilder, Stream},
+        physical::Physical,
+    },
+    table::timestamp_type,
+    window::WindowSpec,
+};
+
+/// The columns that come behind the input's: start, end and last millisecond. No script can name them; the subquery
+/// that stands for the window function gives them their names.
+pub(crate) const WINDOW_COLUMNS: [(&str, Role, AssignColumn); 3] = [
+    ("__window_start", Role::Start, AssignColumn::Start),
+    ("__window_end", Role::End, AssignColumn::End),
+    ("__window_time", Role::Time, AssignColumn::Time),
+];
+
+/// Assigns rows to windows. Its schema is the input's, and the [`WINDOW_COLUMNS`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WindowAssignNode {
+    /// The rows.
+    pub(crate) input: LogicalPlan,
+    /// The window.
+    pub(crate) window: WindowSpec,
+    /// The event time of a row, a column.
+    pub(crate) time: Expr,
+    /// What is promised about it.
+    pub(crate) bound: TimeBound,
+    /// How long windows take rows after the watermark passed their end.
+    pub(crate) lateness_us: i64,
+    /// Columns whose values have sessions of their own.
+    pub(crate) partition_by: Vec<Expr>,
+    /// The schema.
+    pub(crate) schema: DFSchemaRef,
+}
+
+impl WindowAssignNode {
+    /// The schema over an input's.
+    pub(crate) fn schema_over(input: &DFSchema) -> Result<DFSchemaRef> {
+        let mut fields: Vec<(Option<TableReference>, Arc<Field>)> =
+            input.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
+        for (name, ..) in WINDOW_COLUMNS {
+            fields.push((None, Arc::new(Field::new(name, timestamp_type(), false))));
+        }
+        Ok(Arc::new(DFSchema::new_with_metadata(fields, input.metadata().clone())?))
+    }
+
+    /// Which session a row belongs to is known when the session is over: an aggregate by session gathers its rows, and
+    /// they come out with the session's bounds.
+    fn lower_session(
+        &self,
+        graph: &mut GraphBuilder,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> std::result::Result<Stream, StreamError> {
+        let input = self.input.schema();
+        let columns = input.columns().into_iter().enumerate();
+        let members = columns.flat_map(|(index, column)| [lit(format!("c{index}")), Expr::Column(column)]);
+        let rows = array_agg(named_struct(members.collect()));
+        let (aggregate, filter) = physical.aggregate(&rows, input, "rows")?;
+        let mut fields: Vec<Arc<Field>> = WINDOW_COLUMNS
+            .iter()
+            .map(|(name, ..)| Arc::new(Field::new(*name, timestamp_type(), false)))
+            .collect();
+        let list = fields.len();
+        fields.push(aggregate.field());
+        let keys = self.partition_by.iter().enumerate().map(|(index, key)| {
+            let field = Field::new(format!("k{index}"), key.get_type(input)?, true);
+            Ok((physical.expr(key, input)?, Arc::new(field)))
+        });
+        let keys = keys.collect::<std::result::Result<Vec<_>, StreamError>>()?;
+        let spec = Arc::new(WindowAggregateSpec {
+            window: self.window,
+            lateness_us: self.lateness_us,
+            time: physical.expr(&self.time, input)?,
+            bound: self.bound,
+            is_judged: false,
+            aggregation: Aggregation::new(keys, vec![(aggregate, filter)], input.as_arrow())?,
+            group_columns: vec![GroupColumn::WindowStart, GroupColumn::WindowEnd, GroupColumn::WindowTime],
+            schema: Arc::new(Schema::new(fields)),
+            emit_all: counted_anew,
+        });
+        let sessions = graph.window(physical, &self.input, spec)?;
+        let schema = Arc::clone(self.schema.inner());
+        let steps = vec![Step::Unnest { list, schema: Arc::clone(&schema) }];
+        Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, sessions)))
+    }
+
+    /// The column of a role.
+    pub(crate) fn column(role: Role) -> Option<Expr> {
+        let (name, ..) = WINDOW_COLUMNS.iter().find(|(_, of, _)| *of == role)?;
+        Some(Expr::Column(Column::from_name(*name)))
+    }
+}
+
+// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
+impl PartialOrd for WindowAssignNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for WindowAssignNode {
+    fn name(&self) -> &str {
+        "WindowAssign"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        std::iter::once(self.time.clone()).chain(self.partition_by.iter().cloned()).collect()
+    }
+
+    fn prevent_predicate_push_down_columns(&self) -> std::collections::HashSet<String> {
+        WINDOW_COLUMNS.iter().map(|(name, ..)| (*name).to_owned()).collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WindowAssign: {:?}, time=[{}]", self.window, self.time)
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let (mut exprs, input) = (exprs.into_iter(), inputs.pop());
+        let (Some(time), Some(input)) = (exprs.next(), input) else {
+            return internal_err!("a window lost its time or its input");
+        };
+        let schema = Self::schema_over(input.schema())?;
+        Ok(WindowAssignNode { input, time, partition_by: exprs.collect(), schema, ..self.clone() })
+    }
+
+    fn necessary_children_exprs(&self, columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let schema = self.input.schema();
+        let width = schema.fields().len();
+        let exprs = self.expressions();
+        let own = exprs.iter().flat_map(Expr::column_refs);
+        let mut needed: Vec<usize> = own.filter_map(|column| schema.maybe_index_of_column(column)).collect();
+        needed.extend(columns.iter().copied().filter(|column| *column < width));
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
+
+impl StreamingNode for WindowAssignNode {
+    fn attributes(&self, inputs: &[Attributes]) -> Attributes {
+        let mut attributes = inputs.first().cloned().unwrap_or_default();
+        if matches!(self.window, WindowSpec::Session { .. }) {
+            // Rows come when their session is over: long after the promise that was made for them.
+            for attribute in attributes.iter_mut().flatten() {
+                attribute.bound = None;
+            }
+            attributes.extend(WINDOW_COLUMNS.iter().map(|(_, role, _)| {
+                let of_window = TimeAttribute::of_window(*role, self.window, TimeBound::EVENT);
+                let starts = TimeBound { clock: Clock::Starts, slack_us: 0 };
+                Some(TimeAttribute { bound: of_window.bound.or(Some(starts)), ..of_window })
+            }));
+            return attributes;
+        }
+        // A row goes into windows that end after its time, and a late one into those that still take it.
+        let ends = self.bound.later_by(self.lateness_us).later_by(-1);
+        attributes.extend(
+            WINDOW_COLUMNS
+                .iter()
+                .map(|(_, role, _)| Some(TimeAttribute::of_window(*role, self.window, ends))),
+        );
+        attributes
+    }
+
+    fn lower(
+        &self,
+        graph: &mut GraphBuilder,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> std::result::Result<Stream, StreamError> {
+        if matches!(self.window, WindowSpec::Session { .. }) {
+            return self.lower_session(graph, physical, counted_anew);
+        }
+        let width = self.input.schema().fields().len();
+        let mut columns: Vec<AssignColumn> = (0..width).map(AssignColumn::Input).collect();
+        columns.extend(WINDOW_COLUMNS.iter().map(|(.., column)| *column));
+        let schema = Arc::clone(self.schema.inner());
+        let step = Step::Assign(Assign {
+            window: self.window,
+            lateness_us: self.lateness_us,
+            time: physical.expr(&self.time, self.input.schema())?,
+            columns,
+            schema: Arc::clone(&schema),
+        });
+        graph.step(physical, &self.input, step, schema, counted_anew)
+    }
+}

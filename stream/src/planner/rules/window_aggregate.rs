@@ -1,0 +1,393 @@
+//! `GROUP BY` with a window, and `SELECT DISTINCT` within one.
+//!
+//! Three forms, by what is grouped by:
+//!
+//! - `tumble(…)`, `hop(…)` or `session(…)`: windows of the input's event time, counted in panes or sessions;
+//! - the columns of a window table function right below, used for nothing else on the way: the same, and the rows are
+//!   never [assigned](crate::operator::assign) to their windows one by one;
+//! - any other column of a window that the rows carry: their values are keys, see
+//!   [`WindowAggregateNode`](crate::planner::nodes::window_aggregate).
+
+use std::sync::Arc;
+
+use datafusion::{
+    common::{
+        Column,
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    },
+    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, expr::ScalarFunction},
+};
+
+use super::{Context, Outcome, unaliased};
+use crate::{
+    error::StreamError,
+    operator::window_aggregate::GroupColumn,
+    planner::{
+        attributes::{Role, TimeAttribute, index_of, of_expr},
+        nodes::{
+            extension,
+            window_aggregate::WindowAggregateNode,
+            window_assign::{WINDOW_COLUMNS, WindowAssignNode},
+        },
+    },
+    sql::functions::window::{Marker, marker},
+    window::WindowSpec,
+};
+
+pub(super) fn apply(context: &Context<'_>, plan: LogicalPlan) -> Outcome {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => rewrite(context, aggregate).map(Ok),
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+            rewrite(context, Aggregate::try_new(input, columns, Vec::new())?).map(Ok)
+        }
+        other => Ok(Err(other)),
+    }
+}
+
+fn rewrite(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
+    let groups = &aggregate.group_expr;
+    if let Some(Expr::GroupingSet(_)) = groups.first() {
+        return Err(context
+            .error(groups, "GROUPING SETS, CUBE and ROLLUP are not supported in a stream")
+            .into());
+    }
+    if groups.iter().any(|group| window_function(group, &aggregate.input).is_some()) {
+        return of_function(context, aggregate);
+    }
+    if let Some(fused) = Fused::of(&aggregate) {
+        return fused.node(aggregate);
+    }
+    attached(context, aggregate)
+}
+
+/// `GROUP BY tumble(…)`.
+fn of_function(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
+    let mut window: Option<(WindowSpec, Expr, TimeAttribute)> = None;
+    let (mut group_columns, mut keys) = (Vec::new(), Vec::new());
+    for group in &aggregate.group_expr {
+        let Some(function) = window_function(group, &aggregate.input) else {
+            group_columns.push(GroupColumn::Key(keys.len()));
+            keys.push(group.clone());
+            continue;
+        };
+        let spec = context.window(function.func.name(), &function.args, &function.args)?;
+        if window.as_ref().is_some_and(|(first, ..)| *first != spec) {
+            return Err(context
+                .error(&aggregate.group_expr, "the query groups by two different windows")
+                .into());
+        }
+        let (time, attribute) = event_time(context, function, &aggregate.input)?;
+        window = Some((spec, time, attribute));
+        group_columns.push(GroupColumn::Window);
+    }
+    let Some((window, time, attribute)) = window else {
+        return Err(StreamError::internal("a window function got lost"));
+    };
+    let Some(bound) = attribute.bound else {
+        return Err(StreamError::internal("event time without a bound"));
+    };
+    let input = without_functions(Arc::unwrap_or_clone(aggregate.input), &time)?;
+    Ok(extension(WindowAggregateNode {
+        input,
+        window,
+        lateness_us: attribute.lateness_us,
+        time,
+        bound,
+        is_judged: false,
+        group_columns,
+        keys,
+        aggregates: aggregate.aggr_expr,
+        schema: aggregate.schema,
+    }))
+}
+
+/// The window function that a group is, also where the projection below computes it.
+fn window_function<'a>(group: &'a Expr, input: &'a LogicalPlan) -> Option<&'a ScalarFunction> {
+    match unaliased(group) {
+        Expr::ScalarFunction(function) => {
+            (marker(&function.func) == Some(Marker::Window)).then_some(function)
+        }
+        Expr::Column(column) => match input {
+            LogicalPlan::Projection(projection) => {
+                let expr = projection.expr.get(index_of(&projection.schema, column)?)?;
+                window_function(expr, &projection.input)
+            }
+            LogicalPlan::SubqueryAlias(alias) => {
+                let index = index_of(&alias.schema, column)?;
+                let (qualifier, field) = alias.input.schema().qualified_field(index);
+                let inner = Column::from((qualifier, field));
+                // The expression lives in the projection below, which outlives this one.
+                match alias.input.as_ref() {
+                    LogicalPlan::Projection(projection) => {
+                        let expr = projection.expr.get(index_of(&projection.schema, &inner)?)?;
+                        window_function(expr, &projection.input)
+                    }
+                    _ => None,
+                }
+            }
+            LogicalPlan::Filter(filter) => window_function(group, &filter.input),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The event time of the input of a window function. Where there are several, the time of another window goes before a
+/// source's.
+fn event_time(
+    context: &Context<'_>,
+    function: &ScalarFunction,
+    input: &LogicalPlan,
+) -> Result<(Expr, TimeAttribute), StreamError> {
+    let rank = |role: Role| match role {
+        Role::Time => 0,
+        Role::Event => 1,
+        Role::End => 2,
+        Role::Start | Role::Window => 3,
+    };
+    let attributes = context.attributes(input);
+    let columns = attributes.into_iter().enumerate().filter_map(|(index, found)| Some((index, found?)));
+    let usable = columns.filter(|(_, found)| found.bound.is_some() && rank(found.role) < 3);
+    let Some((index, attribute)) = usable.min_by_key(|(index, found)| (rank(found.role), *index)) else {
+        return Err(context
+            .error(&function.args, format!("{}() has no event time to work on", function.func.name()))
+            .with_help("declare WATERMARK FOR a column of the table, and keep that column in the query")
+            .into());
+    };
+    let column = Column::from(input.schema().qualified_field(index));
+    Ok((Expr::Column(column), attribute))
+}
+
+/// A projection below that computed the window function passes on the time instead: only the group wanted it.
+fn without_functions(plan: LogicalPlan, time: &Expr) -> Result<LogicalPlan, StreamError> {
+    let is_function = |expr: &Expr| matches!(unaliased(expr), Expr::ScalarFunction(f) if marker(&f.func) == Some(Marker::Window));
+    let Expr::Column(time) = time else { return Ok(plan) };
+    match plan {
+        LogicalPlan::Projection(projection) if projection.expr.iter().any(is_function) => {
+            let index = index_of(&projection.schema, time);
+            let Some(source) = index.and_then(|index| projection.expr.get(index)).cloned() else {
+                return Err(StreamError::internal("event time got lost below a window function"));
+            };
+            let exprs = projection
+                .expr
+                .into_iter()
+                .map(|expr| if is_function(&expr) { unaliased(&source).clone() } else { expr })
+                .collect();
+            let projection = Projection::try_new_with_schema(exprs, projection.input, projection.schema)?;
+            Ok(LogicalPlan::Projection(projection))
+        }
+        other => Ok(other),
+    }
+}
+
+/// A group by the columns of the window table function below, which are used for nothing else.
+struct Fused {
+    group_columns: Vec<GroupColumn>,
+    keys: Vec<Expr>,
+    time: Expr,
+    window: WindowSpec,
+    bound: crate::operator::TimeBound,
+    lateness_us: i64,
+}
+
+impl Fused {
+    fn of(aggregate: &Aggregate) -> Option<Fused> {
+        let (assign, columns) = below(&aggregate.input)?;
+        let schema = aggregate.input.schema();
+        let width = assign.input.schema().fields().len();
+        let origin = |expr: &Expr| match unaliased(expr) {
+            Expr::Column(column) => columns.get(index_of(schema, column)?).copied().flatten(),
+            _ => None,
+        };
+        let (mut group_columns, mut keys, mut time) = (Vec::new(), Vec::new(), None);
+        for group in &aggregate.group_expr {
+            let window_column = origin(group).and_then(|column| column.checked_sub(width));
+            match window_column.and_then(|column| WINDOW_COLUMNS.get(column)) {
+                Some((_, role, _)) => {
+                    time.get_or_insert_with(|| unaliased(group).clone());
+                    group_columns.push(match role {
+                        Role::Start => GroupColumn::WindowStart,
+                        Role::Time => GroupColumn::WindowTime,
+                        _ => GroupColumn::WindowEnd,
+                    });
+                }
+                None => {
+                    group_columns.push(GroupColumn::Key(keys.len()));
+                    keys.push(group.clone());
+                }
+            }
+        }
+        let is_window = |index: usize| index >= width;
+        let uses = |expr: &Expr| uses_any(expr, schema, &columns, is_window);
+        if keys.iter().any(uses) || aggregate.aggr_expr.iter().any(uses) {
+            return None;
+        }
+        if matches!(assign.window, WindowSpec::Session { .. }) {
+            // Sessions of one key may share a start or an end; and they are those of PARTITION BY, not of the group.
+            let starts = group_columns.contains(&GroupColumn::WindowStart);
+            let ends = group_columns
+                .iter()
+                .any(|column| matches!(column, GroupColumn::WindowEnd | GroupColumn::WindowTime));
+            let mut of_keys = keys.iter().map(origin).collect::<Option<Vec<_>>>()?;
+            let below = assign.input.schema();
+            let partition = assign.partition_by.iter().map(|expr| match expr {
+                Expr::Column(column) => index_of(below, column),
+                _ => None,
+            });
+            let mut of_partition = partition.collect::<Option<Vec<_>>>()?;
+            of_keys.sort_unstable();
+            of_partition.sort_unstable();
+            of_keys.dedup();
+            of_partition.dedup();
+            if !(starts && ends) || of_keys != of_partition {
+                return None;
+            }
+        }
+        Some(Fused {
+            group_columns,
+            keys,
+            time: time?,
+            window: assign.window,
+            bound: assign.bound,
+            lateness_us: assign.lateness_us,
+        })
+    }
+
+    fn node(self, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
+        Ok(extension(WindowAggregateNode {
+            input: unassigned(Arc::unwrap_or_clone(aggregate.input))?,
+            window: self.window,
+            lateness_us: self.lateness_us,
+            time: self.time,
+            bound: self.bound,
+            is_judged: false,
+            group_columns: self.group_columns,
+            keys: self.keys,
+            aggregates: aggregate.aggr_expr,
+            schema: aggregate.schema,
+        }))
+    }
+}
+
+/// The assignment below projections, filters and aliases, and which of its columns each column of `plan` is; `None`
+/// where there is none, or where a window's column is computed with on the way.
+fn below(plan: &LogicalPlan) -> Option<(&WindowAssignNode, Vec<Option<usize>>)> {
+    match plan {
+        LogicalPlan::Extension(extension) => {
+            let assign = extension.node.as_any().downcast_ref::<WindowAssignNode>()?;
+            Some((assign, (0..assign.schema.fields().len()).map(Some).collect()))
+        }
+        LogicalPlan::SubqueryAlias(alias) => below(&alias.input),
+        LogicalPlan::Filter(filter) => {
+            let (assign, columns) = below(&filter.input)?;
+            let width = assign.input.schema().fields().len();
+            let uses = uses_any(&filter.predicate, filter.input.schema(), &columns, |index| index >= width);
+            (!uses).then_some((assign, columns))
+        }
+        LogicalPlan::Projection(projection) => {
+            let (assign, columns) = below(&projection.input)?;
+            let width = assign.input.schema().fields().len();
+            let schema = projection.input.schema();
+            let mut origins = Vec::with_capacity(projection.expr.len());
+            for expr in &projection.expr {
+                origins.push(match unaliased(expr) {
+                    Expr::Column(column) => columns.get(index_of(schema, column)?).copied().flatten(),
+                    other if uses_any(other, schema, &columns, |index| index >= width) => return None,
+                    _ => None,
+                });
+            }
+            Some((assign, origins))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an expression looks at a column whose origin is one that counts.
+fn uses_any(
+    expr: &Expr,
+    schema: &datafusion::common::DFSchema,
+    columns: &[Option<usize>],
+    counts: impl Fn(usize) -> bool,
+) -> bool {
+    expr.column_refs().into_iter().any(|column| {
+        let origin = index_of(schema, column).and_then(|index| columns.get(index).copied().flatten());
+        origin.is_some_and(&counts)
+    })
+}
+
+/// Takes the assignment out: the columns that were a window's carry the event time, of which the aggregate makes the
+/// window.
+fn unassigned(plan: LogicalPlan) -> Result<LogicalPlan, StreamError> {
+    let replaced = plan.transform_down(|plan| {
+        let LogicalPlan::Projection(projection) = plan else { return Ok(Transformed::no(plan)) };
+        let assign = match projection.input.as_ref() {
+            LogicalPlan::Extension(extension) => {
+                extension.node.as_any().downcast_ref::<WindowAssignNode>().cloned()
+            }
+            _ => None,
+        };
+        let Some(assign) = assign else { return Ok(Transformed::no(LogicalPlan::Projection(projection))) };
+        let time_for_window = |expr: Expr| {
+            expr.transform_up(|expr| {
+                let is_window = matches!(&expr, Expr::Column(column)
+                    if column.relation.is_none() && WINDOW_COLUMNS.iter().any(|(name, ..)| *name == column.name));
+                Ok(if is_window { Transformed::yes(assign.time.clone()) } else { Transformed::no(expr) })
+            })
+            .map(|replaced| replaced.data)
+        };
+        let exprs = projection.expr.into_iter().map(time_for_window).collect::<Result<Vec<_>, _>>()?;
+        let projection =
+            Projection::try_new_with_schema(exprs, Arc::new(assign.input), projection.schema)?;
+        Ok(Transformed::new(LogicalPlan::Projection(projection), true, TreeNodeRecursion::Jump))
+    })?;
+    Ok(replaced.data)
+}
+
+/// A group by columns of a window that the rows carry.
+fn attached(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
+    let schema = aggregate.input.schema();
+    let attributes = context.attributes(&aggregate.input);
+    let rank = |role: Role| match role {
+        Role::End => 0,
+        Role::Time => 1,
+        _ => 2,
+    };
+    let of_window = aggregate.group_expr.iter().filter_map(|group| {
+        let attribute = of_expr(group, schema, &attributes)?;
+        let is_usable = attribute.is_of_window() && attribute.role != Role::Window;
+        Some((group, attribute.closing().filter(|_| is_usable)?, rank(attribute.role)))
+    });
+    let Some((time, bound, _)) = of_window.min_by_key(|(.., rank)| *rank) else {
+        if aggregate.aggr_expr.is_empty() {
+            return Err(context
+                .error(
+                    &aggregate.group_expr,
+                    "SELECT DISTINCT or UNION without a window would never be final",
+                )
+                .with_help("select the window's window_start and window_end as well, or write UNION ALL")
+                .into());
+        }
+        let mut exprs = aggregate.group_expr.clone();
+        exprs.extend(aggregate.aggr_expr.iter().cloned());
+        return Err(context
+            .error(&exprs, "this aggregation has no window, so it would never be final")
+            .with_help(
+                "select FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE)) \
+                 and GROUP BY window_start, window_end",
+            )
+            .into());
+    };
+    Ok(extension(WindowAggregateNode {
+        window: WindowSpec::tumble(1),
+        lateness_us: 0,
+        time: time.clone(),
+        bound,
+        is_judged: true,
+        group_columns: (0..aggregate.group_expr.len()).map(GroupColumn::Key).collect(),
+        keys: aggregate.group_expr.clone(),
+        aggregates: aggregate.aggr_expr,
+        schema: aggregate.schema,
+        input: Arc::unwrap_or_clone(aggregate.input),
+    }))
+}

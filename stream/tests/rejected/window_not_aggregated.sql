@@ -1,4 +1,0 @@
--- window not aggregated
-INSERT INTO out
-SELECT window_start, v
-FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE));
