@@ -36,7 +36,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::{
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Union, cast},
     optimizer::{
         Optimizer, decorrelate_predicate_subquery::DecorrelatePredicateSubquery,
         eliminate_cross_join::EliminateCrossJoin, extract_equijoin_predicate::ExtractEquijoinPredicate,
@@ -63,6 +63,7 @@ use crate::{
         tokens, variables,
     },
     table::TableDef,
+    window::WindowSpec,
 };
 
 /// What a script may name.
@@ -83,7 +84,7 @@ pub struct JobPlan {
     pub locals: Vec<LocalPlan>,
     /// The merge stage, inputs before those that they feed.
     pub nodes: Vec<NodePlan>,
-    /// The sinks, one an `INSERT`.
+    /// The sinks, one a table that is inserted into.
     pub sinks: Vec<SinkPlan>,
     /// The script's settings.
     pub settings: Settings,
@@ -148,6 +149,20 @@ pub struct LocalPlan {
     pub terminal: Terminal,
     /// The node that is fed.
     pub node: usize,
+}
+
+impl LocalPlan {
+    /// The windows that a row of the source is held against, and how long they take it behind their ends.
+    pub fn window(&self) -> Option<(WindowSpec, i64)> {
+        let assigned = self.steps.iter().find_map(|step| match step {
+            Step::Assign(assign) => Some((assign.window, assign.lateness_us)),
+            _ => None,
+        });
+        assigned.or(match &self.terminal {
+            Terminal::Window(spec) => Some((spec.window, spec.lateness_us)),
+            Terminal::Forward => None,
+        })
+    }
 }
 
 /// The end of a local chain.
@@ -220,7 +235,7 @@ pub async fn plan(
     let settings = settings(&script)?;
     let mut catalog = Catalog::new(&script.text)?;
     let mut graph = GraphBuilder::default();
-    let mut inserts = 0;
+    let mut inserts: Vec<Insert> = Vec::new();
     for statement in &script.statements {
         match statement {
             Statement::Table(table) => catalog.create_table(table)?,
@@ -229,17 +244,17 @@ pub async fn plan(
                 catalog.create_view(name, *span, plan)?;
             }
             Statement::Insert { table, span, columns, query } => {
-                inserts += 1;
                 let sink = sink(&catalog, connectors, table, *span)?;
                 let plan = query_plan(&catalog, query).await?;
                 let plan = insert_projection(&catalog, &sink.table, columns, *span, plan)?;
-                let by_window = sink.emit == EmitMode::Updates;
-                let plan = optimised(&catalog, plan, *span, by_window)?;
-                graph.insert(&catalog, &plan, sink, *span)?;
+                match inserts.iter_mut().find(|insert| insert.sink.table.name == *table) {
+                    Some(insert) => insert.plans.push(plan),
+                    None => inserts.push(Insert { sink, span: *span, plans: vec![plan] }),
+                }
             }
         }
     }
-    if inserts == 0 {
+    if inserts.is_empty() {
         return Err(SqlError::at(
             &script.text,
             None,
@@ -248,8 +263,33 @@ pub async fn plan(
         .with_help("write INSERT INTO a_sink_table SELECT …")
         .into());
     }
+    for Insert { sink, span, plans } in inserts {
+        let plan = together(plans)?;
+        let plan = optimised(&catalog, plan, span, sink.emit == EmitMode::Updates)?;
+        graph.insert(&catalog, &plan, sink, span)?;
+    }
     let fingerprint = format!("{:032x}", XxHash3_128::oneshot(script.text.as_bytes()));
     Ok(JobPlan { fingerprint, ..graph.finish(&catalog, connectors, settings)? })
+}
+
+/// What goes into one table: a table has one sink, whatever number of `INSERT`s feed it.
+struct Insert {
+    sink: SinkPlan,
+    /// Where the first stands.
+    span: Span,
+    /// Their queries, each with the table's columns.
+    plans: Vec<LogicalPlan>,
+}
+
+/// The rows of all these plans of one schema.
+fn together(mut plans: Vec<LogicalPlan>) -> Result<LogicalPlan, StreamError> {
+    match plans.len() {
+        1 => plans.pop().ok_or_else(|| StreamError::internal("a plan got lost")),
+        _ => {
+            let plans = plans.into_iter().map(Arc::new).collect();
+            Ok(LogicalPlan::Union(Union::try_new_with_loose_types(plans)?))
+        }
+    }
 }
 
 fn settings(script: &Script) -> Result<Settings, SqlError> {

@@ -15,10 +15,13 @@
 
 use datafusion::{
     common::{Column, DFSchema, ScalarValue},
-    logical_expr::{Expr, LogicalPlan},
+    logical_expr::{Expr, LogicalPlan, Operator},
 };
 
-use super::{catalog::Catalog, nodes};
+use super::{
+    catalog::{Catalog, interval_micros},
+    nodes,
+};
 use crate::{
     operator::{Clock, TimeBound, window_aggregate::WINDOW_TIME_US},
     source::SourceOptions,
@@ -193,6 +196,13 @@ pub(crate) fn of_expr(
         Expr::Column(column) => input.get(index_of(schema, column)?).copied().flatten(),
         // A time of the engine's own type stays what it is.
         Expr::Cast(cast) if *cast.field.data_type() == timestamp_type() => of_expr(&cast.expr, schema, input),
+        // `TUMBLE_ROWTIME`: the last millisecond, spelled out.
+        Expr::BinaryExpr(binary) if binary.op == Operator::Minus => {
+            let end = of_expr(&binary.left, schema, input).filter(|found| found.role == Role::End)?;
+            let is_last = interval_micros(&binary.right) == Some(WINDOW_TIME_US);
+            let bound = end.bound.map(|bound| bound.later_by(WINDOW_TIME_US));
+            is_last.then_some(TimeAttribute { role: Role::Time, bound, ..end })
+        }
         // `window.start` of Arroyo's form.
         Expr::ScalarFunction(function) if function.func.name() == "get_field" => {
             let [window, Expr::Literal(ScalarValue::Utf8(Some(name)), _)] = function.args.as_slice() else {

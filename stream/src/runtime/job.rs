@@ -31,7 +31,7 @@ use crate::{
     decode::json::JsonDecoder,
     error::StreamError,
     ledger::{Ledger, SinkCounters, SourceCounters, SourceLedger},
-    planner::{Connectors, JobPlan, Terminal},
+    planner::{Connectors, JobPlan, LocalPlan},
     sink::Sink,
     source::{RawBatch, Source, StartAt},
     table::TableDef,
@@ -409,13 +409,7 @@ fn worker_sources(
         }
         let partitions: Vec<WorkerPartition> =
             input.of(worker).map(|(partition, _)| WorkerPartition::new(Arc::clone(partition))).collect();
-        let windows =
-            plan.locals.iter().filter(|local| local.source == index).filter_map(|local| {
-                match &local.terminal {
-                    Terminal::Window(spec) => Some((spec.window, spec.lateness_us)),
-                    Terminal::Forward => None,
-                }
-            });
+        let windows = plan.locals.iter().filter(|local| local.source == index).filter_map(LocalPlan::window);
         sources.push(WorkerSource {
             source: index,
             plan: IntakePlan {

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Span, Token, TokenWithSpan},
 };
 
-use super::{ddl, ddl::CreateTable, tokens, tvf};
+use super::{ddl, ddl::CreateTable, group_window, tokens, tvf};
 use crate::error::SqlError;
 
 /// A parsed script.
@@ -63,7 +63,7 @@ pub fn parse(text: &str) -> Result<Script, SqlError> {
             continue;
         }
         quote_window_alias(&mut statement);
-        let statement = tvf::rewrite(text, statement)?;
+        let statement = tvf::rewrite(text, group_window::rewrite(statement))?;
         parse_statement(&mut script, statement)?;
     }
     Ok(script)

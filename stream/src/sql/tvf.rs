@@ -71,7 +71,8 @@ fn call_at(tokens: &[TokenWithSpan], index: usize) -> Option<usize> {
     is_call.then_some(index + 3)
 }
 
-fn matching(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
+/// The parenthesis that closes the one at `open`.
+pub(super) fn matching(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(open) {
         match token.token {

@@ -156,3 +156,22 @@ fn a_key_seen_before_counts_once() {
     b  2
     ");
 }
+
+#[test]
+fn two_inserts_into_one_table_are_one_sink() {
+    let done = run(
+        "time k v
+         12:00:00 a 1
+         12:00:01 b 2",
+        "CREATE TABLE out (k STRING, v BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+         INSERT INTO out SELECT k, v FROM events;
+         INSERT INTO out SELECT k, v * 10 FROM events WHERE k = 'a';",
+    );
+    assert_eq!(done.ledger.sinks["out"].finals, 3);
+    insta::assert_snapshot!(done.finals(), @r"
+    k  v
+    a  1
+    a  10
+    b  2
+    ");
+}

@@ -216,3 +216,48 @@ fn a_union_has_event_time_where_all_its_inputs_have() {
       help: a window goes over the WATERMARK column of a table, or over window_start, window_end or window_time of another window
     ");
 }
+
+#[test]
+fn the_older_group_windows() {
+    let rows = |window: &str, intervals: &str| {
+        check(
+            EVENTS,
+            "k STRING, s TIMESTAMP(3), e TIMESTAMP(3), last TIMESTAMP(3), n BIGINT",
+            &format!(
+                "SELECT k, {window}_START(`time`, {intervals}), {window}_END(`time`, {intervals}),
+                   {window}_ROWTIME(`time`, {intervals}), COUNT(*)
+                 FROM events GROUP BY k, {window}(`time`, {intervals})"
+            ),
+        )
+    };
+    assert_snapshot!(rows("TUMBLE", "INTERVAL '1' MINUTE"), @r"
+    k  s         e         last          n
+    a  12:00:00  12:01:00  12:00:59.999  1
+    a  12:01:00  12:02:00  12:01:59.999  2
+    b  12:00:00  12:01:00  12:00:59.999  1
+    b  12:02:00  12:03:00  12:02:59.999  1
+    ");
+    assert_snapshot!(rows("SESSION", "INTERVAL '30' SECOND"), @r"
+    k  s         e         last          n
+    a  12:00:05  12:00:35  12:00:34.999  1
+    a  12:01:00  12:01:40  12:01:39.999  2
+    b  12:00:50  12:01:20  12:01:19.999  1
+    b  12:02:30  12:03:00  12:02:59.999  1
+    ");
+}
+
+#[test]
+fn both_bounds_of_a_window_by_arroyos_names() {
+    let rows = check(
+        EVENTS,
+        "s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT",
+        "SELECT w.window.start, w.window.end, n FROM (
+           SELECT tumble(INTERVAL '1 minute') AS window, COUNT(*) AS n FROM events GROUP BY window) w",
+    );
+    assert_snapshot!(rows, @r"
+    s         e         n
+    12:00:00  12:01:00  2
+    12:01:00  12:02:00  2
+    12:02:00  12:03:00  1
+    ");
+}

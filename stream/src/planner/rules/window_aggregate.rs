@@ -71,7 +71,8 @@ fn of_function(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPla
             keys.push(group.clone());
             continue;
         };
-        let spec = context.window(function.func.name(), &function.args, &function.args)?;
+        let (_, intervals) = time_argument(function);
+        let spec = context.window(function.func.name(), intervals, &function.args)?;
         if window.as_ref().is_some_and(|(first, ..)| *first != spec) {
             return Err(context
                 .error(&aggregate.group_expr, "the query groups by two different windows")
@@ -133,7 +134,15 @@ fn window_function<'a>(group: &'a Expr, input: &'a LogicalPlan) -> Option<&'a Sc
     }
 }
 
-/// The event time of the input of a window function. Where there are several, the time of another window goes before a
+/// `TUMBLE(time, size)` of Flink's older form names its time column; Arroyo's form does not.
+fn time_argument(function: &ScalarFunction) -> (Option<&Expr>, &[Expr]) {
+    match function.args.split_first() {
+        Some((time @ Expr::Column(_), intervals)) => (Some(time), intervals),
+        _ => (None, &function.args),
+    }
+}
+
+/// The event time of a window function: the column that it names, or one of its input. Where there are several, the time of another window goes before a
 /// source's.
 fn event_time(
     context: &Context<'_>,
@@ -147,6 +156,13 @@ fn event_time(
         Role::Start | Role::Window => 3,
     };
     let attributes = context.attributes(input);
+    if let (Some(time), _) = time_argument(function) {
+        let found = of_expr(time, input.schema(), &attributes).filter(|found| found.bound.is_some());
+        return match found {
+            Some(attribute) => Ok((time.clone(), attribute)),
+            None => Err(super::window_assign::no_event_time(context, time, None, input)),
+        };
+    }
     let columns = attributes.into_iter().enumerate().filter_map(|(index, found)| Some((index, found?)));
     let usable = columns.filter(|(_, found)| found.bound.is_some() && rank(found.role) < 3);
     let Some((index, attribute)) = usable.min_by_key(|(index, found)| (rank(found.role), *index)) else {

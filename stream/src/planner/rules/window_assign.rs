@@ -92,7 +92,7 @@ fn node(
 }
 
 /// Why a column is no event time, and what would work.
-fn no_event_time(
+pub(super) fn no_event_time(
     context: &Context<'_>,
     time: &Expr,
     attribute: Option<TimeAttribute>,
