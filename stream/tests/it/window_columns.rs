@@ -261,3 +261,58 @@ fn both_bounds_of_a_window_by_arroyos_names() {
     12:02:00  12:03:00  1
     ");
 }
+
+#[test]
+fn a_row_that_is_filtered_out_still_belongs_to_its_session() {
+    let rows = |filter: &str| {
+        check(
+            EVENTS,
+            "k STRING, s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT",
+            &format!(
+                "SELECT k, window_start, window_end, COUNT(*)
+                 FROM TABLE(SESSION(TABLE events PARTITION BY k, DESCRIPTOR(`time`), INTERVAL '30' SECOND))
+                 WHERE {filter} GROUP BY window_start, window_end, k"
+            ),
+        )
+    };
+    assert_snapshot!(rows("v <> 4"), @r"
+    k  s         e         n
+    a  12:00:05  12:00:35  1
+    a  12:01:00  12:01:40  1
+    b  12:00:50  12:01:20  1
+    b  12:02:30  12:03:00  1
+    ");
+    assert_snapshot!(rows("k = 'a'"), @r"
+    k  s         e         n
+    a  12:00:05  12:00:35  1
+    a  12:01:00  12:01:40  2
+    ");
+}
+
+#[test]
+fn aggregates_that_depend_on_order() {
+    let rows = |window: &str| {
+        check(
+            EVENTS,
+            "s TIMESTAMP(3), e TIMESTAMP(3), first BIGINT, last BIGINT, keys STRING",
+            &format!(
+                "SELECT window_start, window_end, FIRST_VALUE(v ORDER BY `time`), LAST_VALUE(v ORDER BY `time`),
+                   STRING_AGG(k, '+' ORDER BY v DESC)
+                 FROM TABLE({window}) GROUP BY window_start, window_end"
+            ),
+        )
+    };
+    assert_snapshot!(rows("HOP(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE, INTERVAL '2' MINUTE)"), @r"
+    s         e         first  last  keys
+    11:59:00  12:01:00  1      2     b+a
+    12:00:00  12:02:00  1      4     a+a+b+a
+    12:01:00  12:03:00  3      5     b+a+a
+    12:02:00  12:04:00  5      5     b
+    ");
+    assert_snapshot!(rows("SESSION(TABLE events, DESCRIPTOR(`time`), INTERVAL '30' SECOND)"), @r"
+    s         e         first  last  keys
+    12:00:05  12:00:35  1      1     a
+    12:00:50  12:01:40  2      4     a+a+b
+    12:02:30  12:03:00  5      5     b
+    ");
+}

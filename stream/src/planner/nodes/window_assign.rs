@@ -141,7 +141,15 @@ impl UserDefinedLogicalNodeCore for WindowAssignNode {
     }
 
     fn prevent_predicate_push_down_columns(&self) -> std::collections::HashSet<String> {
-        WINDOW_COLUMNS.iter().map(|(name, ..)| (*name).to_owned()).collect()
+        let of_window = WINDOW_COLUMNS.iter().map(|(name, ..)| (*name).to_owned());
+        if !matches!(self.window, WindowSpec::Session { .. }) {
+            return of_window.collect();
+        }
+        // A row that is filtered out still belongs to its session, and makes it longer.
+        let keys: Vec<&Expr> = self.partition_by.iter().collect();
+        let is_key = |name: &str| keys.iter().any(|key| matches!(key, Expr::Column(c) if c.name == name));
+        let others = self.input.schema().fields().iter().map(|field| field.name().clone());
+        of_window.chain(others.filter(|name| !is_key(name))).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

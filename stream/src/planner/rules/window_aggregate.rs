@@ -18,14 +18,18 @@ use datafusion::{
     logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, expr::ScalarFunction},
 };
 
-use super::{Context, Outcome, unaliased};
+use super::{
+    Context, Outcome, unaliased,
+    whole::{bound_of, bounding, column_of, preference},
+};
 use crate::{
     error::StreamError,
     operator::window_aggregate::GroupColumn,
     planner::{
-        attributes::{Role, TimeAttribute, index_of, of_expr},
+        attributes::{Attributes, Role, TimeAttribute, index_of, of_expr},
         nodes::{
             extension,
+            whole::{WholeInput, WholeNode, gathered, placeholder},
             window_aggregate::WindowAggregateNode,
             window_assign::{WINDOW_COLUMNS, WindowAssignNode},
         },
@@ -47,13 +51,23 @@ pub(super) fn apply(context: &Context<'_>, plan: LogicalPlan) -> Outcome {
 
 fn rewrite(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
     let groups = &aggregate.group_expr;
+    let is_function = groups.iter().any(|group| window_function(group, &aggregate.input).is_some());
+    if is_function && let Some(ordered) = aggregate.aggr_expr.iter().find(|expr| is_ordered(expr)) {
+        return Err(context
+            .error(std::slice::from_ref(ordered), "an aggregate that depends on the order of its rows is not supported in this form of window")
+            .with_help("select FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), …)) and GROUP BY window_start, window_end")
+            .into());
+    }
     if let Some(Expr::GroupingSet(_)) = groups.first() {
         return Err(context
             .error(groups, "GROUPING SETS, CUBE and ROLLUP are not supported in a stream")
             .into());
     }
-    if groups.iter().any(|group| window_function(group, &aggregate.input).is_some()) {
+    if is_function {
         return of_function(context, aggregate);
+    }
+    if aggregate.aggr_expr.iter().any(is_ordered) {
+        return over_whole(context, aggregate);
     }
     if let Some(fused) = Fused::of(&aggregate) {
         return fused.node(aggregate);
@@ -246,12 +260,7 @@ impl Fused {
                 .iter()
                 .any(|column| matches!(column, GroupColumn::WindowEnd | GroupColumn::WindowTime));
             let mut of_keys = keys.iter().map(origin).collect::<Option<Vec<_>>>()?;
-            let below = assign.input.schema();
-            let partition = assign.partition_by.iter().map(|expr| match expr {
-                Expr::Column(column) => index_of(below, column),
-                _ => None,
-            });
-            let mut of_partition = partition.collect::<Option<Vec<_>>>()?;
+            let mut of_partition = partition_columns(assign)?;
             of_keys.sort_unstable();
             of_partition.sort_unstable();
             of_keys.dedup();
@@ -298,7 +307,16 @@ fn below(plan: &LogicalPlan) -> Option<(&WindowAssignNode, Vec<Option<usize>>)> 
         LogicalPlan::Filter(filter) => {
             let (assign, columns) = below(&filter.input)?;
             let width = assign.input.schema().fields().len();
-            let uses = uses_any(&filter.predicate, filter.input.schema(), &columns, |index| index >= width);
+            // A row that is filtered out still belongs to its session, and makes it longer. Only a condition on the key
+            // leaves out whole sessions.
+            let partition = match assign.window {
+                WindowSpec::Session { .. } => Some(partition_columns(assign)?),
+                WindowSpec::Hop { .. } => None,
+            };
+            let is_barred = |index: usize| {
+                index >= width || partition.as_ref().is_some_and(|keys| !keys.contains(&index))
+            };
+            let uses = uses_any(&filter.predicate, filter.input.schema(), &columns, is_barred);
             (!uses).then_some((assign, columns))
         }
         LogicalPlan::Projection(projection) => {
@@ -317,6 +335,16 @@ fn below(plan: &LogicalPlan) -> Option<(&WindowAssignNode, Vec<Option<usize>>)> 
         }
         _ => None,
     }
+}
+
+/// The columns of `PARTITION BY`.
+fn partition_columns(assign: &WindowAssignNode) -> Option<Vec<usize>> {
+    let schema = assign.input.schema();
+    let columns = assign.partition_by.iter().map(|expr| match expr {
+        Expr::Column(column) => index_of(schema, column),
+        _ => None,
+    });
+    columns.collect()
 }
 
 /// Whether an expression looks at a column whose origin is one that counts.
@@ -360,39 +388,69 @@ fn unassigned(plan: LogicalPlan) -> Result<LogicalPlan, StreamError> {
     Ok(replaced.data)
 }
 
+/// Whether an aggregate depends on the order of its rows, so that parts of it cannot be put together.
+fn is_ordered(expr: &Expr) -> bool {
+    let Expr::AggregateFunction(function) = unaliased(expr) else { return false };
+    let by_place = ["first_value", "last_value", "nth_value"].contains(&function.func.name());
+    by_place || !function.params.order_by.is_empty()
+}
+
+/// Aggregates that want the rows of a window together, in order: DataFusion computes them over gathered windows.
+fn over_whole(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
+    let attributes = context.attributes(&aggregate.input);
+    let columns = aggregate.group_expr.iter().filter_map(|group| column_of(group, &aggregate.input));
+    let Some((column, bound)) = bounding(&attributes, columns) else {
+        return Err(no_window(context, &aggregate));
+    };
+    let place =
+        aggregate.group_expr.iter().position(|group| column_of(group, &aggregate.input) == Some(column));
+    let mut of_result: Attributes = Vec::new();
+    let gathered = gathered(&attributes, column);
+    for group in &aggregate.group_expr {
+        of_result.push(of_expr(group, aggregate.input.schema(), &gathered));
+    }
+    of_result.resize(aggregate.schema.fields().len(), None);
+    let rows = Arc::new(placeholder(0, aggregate.input.schema())?);
+    let computation = Aggregate::try_new(rows, aggregate.group_expr.clone(), aggregate.aggr_expr.clone())?;
+    Ok(extension(WholeNode {
+        name: "ordered aggregates".to_owned(),
+        inputs: vec![WholeInput { plan: Arc::unwrap_or_clone(aggregate.input), column, bound }],
+        computation: LogicalPlan::Aggregate(computation),
+        attributes: of_result,
+        window_column: place,
+        schema: aggregate.schema,
+    }))
+}
+
+/// An aggregation that would never be final.
+fn no_window(context: &Context<'_>, aggregate: &Aggregate) -> StreamError {
+    if aggregate.aggr_expr.is_empty() {
+        return context
+            .error(&aggregate.group_expr, "SELECT DISTINCT or UNION without a window would never be final")
+            .with_help("select the window's window_start and window_end as well, or write UNION ALL")
+            .into();
+    }
+    let mut exprs = aggregate.group_expr.clone();
+    exprs.extend(aggregate.aggr_expr.iter().cloned());
+    context
+        .error(&exprs, "this aggregation has no window, so it would never be final")
+        .with_help(
+            "select FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE)) \
+             and GROUP BY window_start, window_end",
+        )
+        .into()
+}
+
 /// A group by columns of a window that the rows carry.
 fn attached(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
     let schema = aggregate.input.schema();
     let attributes = context.attributes(&aggregate.input);
-    let rank = |role: Role| match role {
-        Role::End => 0,
-        Role::Time => 1,
-        _ => 2,
-    };
     let of_window = aggregate.group_expr.iter().filter_map(|group| {
         let attribute = of_expr(group, schema, &attributes)?;
-        let is_usable = attribute.is_of_window() && attribute.role != Role::Window;
-        Some((group, attribute.closing().filter(|_| is_usable)?, rank(attribute.role)))
+        Some((group, bound_of(attribute)?, preference(attribute.role)))
     });
     let Some((time, bound, _)) = of_window.min_by_key(|(.., rank)| *rank) else {
-        if aggregate.aggr_expr.is_empty() {
-            return Err(context
-                .error(
-                    &aggregate.group_expr,
-                    "SELECT DISTINCT or UNION without a window would never be final",
-                )
-                .with_help("select the window's window_start and window_end as well, or write UNION ALL")
-                .into());
-        }
-        let mut exprs = aggregate.group_expr.clone();
-        exprs.extend(aggregate.aggr_expr.iter().cloned());
-        return Err(context
-            .error(&exprs, "this aggregation has no window, so it would never be final")
-            .with_help(
-                "select FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE)) \
-                 and GROUP BY window_start, window_end",
-            )
-            .into());
+        return Err(no_window(context, &aggregate));
     };
     Ok(extension(WindowAggregateNode {
         window: WindowSpec::tumble(1),
