@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run a streaming SQL script.
     Run(RunArgs),
+    /// Show what a streaming SQL script would do: its operators, their windows, time and state.
+    Explain(ExplainArgs),
     /// Query the lake with SQL, interactively or once.
     Sql(SqlArgs),
     /// Make realistic shop traffic, the same for the same seed.
@@ -99,6 +101,29 @@ pub(crate) struct RunArgs {
     /// Serve Prometheus metrics on this address, such as 127.0.0.1:9100.
     #[arg(long, env = "PLAMATIO_METRICS")]
     pub metrics: Option<std::net::SocketAddr>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  plamatio explain queries/metrics/conversion.sql --set brokers=localhost:9092 --set lake=/data/lake
+  plamatio explain my.sql --format mermaid")]
+pub(crate) struct ExplainArgs {
+    /// The script.
+    pub file: PathBuf,
+    /// A value for a variable of the script, as NAME=VALUE; may be repeated.
+    #[arg(long = "set", value_parser = name_value)]
+    pub set: Vec<(String, String)>,
+    /// As text, JSON, or the text of a Mermaid flow chart.
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ExplainFormat {
+    Text,
+    Json,
+    Mermaid,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,6 +7,7 @@
 mod cli;
 mod connectors;
 mod demo;
+mod explain;
 mod generate;
 mod live;
 mod migrate;
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(args) => Box::pin(demo::demo(args)).await,
         Command::Run(args) => Box::pin(run::run(args)).await,
+        Command::Explain(args) => Box::pin(explain::explain(args)).await,
         Command::Sql(args) => Box::pin(sql::sql(args)).await,
         Command::Generate(args) => Box::pin(generate::generate(args)).await,
         Command::Serve(args) => Box::pin(serve::serve(args)).await,

@@ -21,6 +21,11 @@ pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("{text}");
 }
 
+/// Prints text that ends its last line or not.
+pub(crate) fn line(text: &str) {
+    println!("{}", text.trim_end());
+}
+
 /// Prints a job's ledger.
 pub(crate) fn ledger(ledger: &Ledger, format: SummaryFormat) -> anyhow::Result<()> {
     match format {

@@ -1,11 +1,14 @@
 //! `plamatio run`: one script, as one job.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use sinks::Extras;
 use stream::{
-    planner::{self, Connectors},
+    planner::{self, Connectors, JobPlan, explain::Explanation},
     runtime::{
         clock, dead_letters,
         job::{Job, JobOptions},
@@ -29,26 +32,12 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     if let Some(address) = args.metrics {
         telemetry::serve_metrics(address)?;
     }
-    let text = std::fs::read_to_string(&args.file)
-        .with_context(|| format!("cannot read the script {}", args.file.display()))?;
-    let mut values = BTreeMap::new();
-    for (name, value) in args.set {
-        if values.insert(name.clone(), value).is_some() {
-            bail!("--set {name} is given twice");
-        }
-    }
-    let used = variables::names(&text);
-    for (name, variable) in FROM_ENVIRONMENT {
-        if used.contains(name)
-            && let Ok(value) = std::env::var(variable)
-        {
-            values.entry(name.to_owned()).or_insert(value);
-        }
-    }
     let connectors = connectors::all(Extras::default());
-    let plan = planner::plan(&text, &values, &connectors)
-        .await
-        .with_context(|| format!("in {}", args.file.display()))?;
+    let plan = plan(&args.file, args.set, &connectors).await?;
+    if plan.is_explained {
+        report::line(&Explanation::of(&plan).to_string());
+        return Ok(());
+    }
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let none = |path: &PathBuf| path.as_os_str() == "none";
     let state = match args.state {
@@ -80,6 +69,31 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     });
     let ledger = job.wait().await?;
     report::ledger(&ledger, args.summary)
+}
+
+/// Plans the script in a file, with values for its variables.
+pub(crate) async fn plan(
+    file: &Path,
+    set: Vec<(String, String)>,
+    connectors: &Connectors,
+) -> anyhow::Result<JobPlan> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the script {}", file.display()))?;
+    let mut values = BTreeMap::new();
+    for (name, value) in set {
+        if values.insert(name.clone(), value).is_some() {
+            bail!("--set {name} is given twice");
+        }
+    }
+    let used = variables::names(&text);
+    for (name, variable) in FROM_ENVIRONMENT {
+        if used.contains(name)
+            && let Ok(value) = std::env::var(variable)
+        {
+            values.entry(name.to_owned()).or_insert(value);
+        }
+    }
+    planner::plan(&text, &values, connectors).await.with_context(|| format!("in {}", file.display()))
 }
 
 /// A Delta table for what is set aside; `none` for none.

@@ -16,6 +16,7 @@
 //! | `derive` | conditions on texts once per distinct value; columns that nobody uses are not decoded |
 //! | `choose` | CASE between a whole number and a constant, computed for all rows at once |
 //! | `limit` | how many rows of a ranking are wanted |
+//! | [`explain`] | a planned job as text, JSON or a picture |
 //! | [`diagnose`] | DataFusion's errors with their place in the script |
 //!
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
@@ -25,6 +26,7 @@ pub mod catalog;
 mod choose;
 mod derive;
 pub mod diagnose;
+pub mod explain;
 pub mod graph;
 mod limit;
 mod nodes;
@@ -55,14 +57,14 @@ use crate::{
     decode::plan::DecodePlan,
     error::{SqlError, StreamError},
     operator::{rank::RankSpec, step::Step, whole::WholeSpec, window_aggregate::WindowAggregateSpec},
-    options::parse_duration,
+    options::{Options, parse_duration},
     sink::{EmitMode, SinkRegistry},
     source::{SourceOptions, SourceRegistry},
     sql::{
         script::{self, Script, Statement},
         tokens, variables,
     },
-    table::TableDef,
+    table::{ColumnDef, ColumnKind, TableDef},
     window::WindowSpec,
 };
 
@@ -90,6 +92,8 @@ pub struct JobPlan {
     pub settings: Settings,
     /// Tells this script's checkpoints from another's.
     pub fingerprint: String,
+    /// The script asks to be explained (`EXPLAIN …`), not run.
+    pub is_explained: bool,
 }
 
 impl JobPlan {
@@ -247,10 +251,11 @@ pub async fn plan(
                 let sink = sink(&catalog, connectors, table, *span)?;
                 let plan = query_plan(&catalog, query).await?;
                 let plan = insert_projection(&catalog, &sink.table, columns, *span, plan)?;
-                match inserts.iter_mut().find(|insert| insert.sink.table.name == *table) {
-                    Some(insert) => insert.plans.push(plan),
-                    None => inserts.push(Insert { sink, span: *span, plans: vec![plan] }),
-                }
+                add(&mut inserts, sink, *span, plan);
+            }
+            Statement::Explain { span, query } => {
+                let plan = query_plan(&catalog, query).await?;
+                inserts.push(Insert { sink: shown(&plan), span: *span, plans: vec![plan] });
             }
         }
     }
@@ -269,7 +274,11 @@ pub async fn plan(
         graph.insert(&catalog, &plan, sink, span)?;
     }
     let fingerprint = format!("{:032x}", XxHash3_128::oneshot(script.text.as_bytes()));
-    Ok(JobPlan { fingerprint, ..graph.finish(&catalog, connectors, settings)? })
+    Ok(JobPlan {
+        fingerprint,
+        is_explained: script.is_explained,
+        ..graph.finish(&catalog, connectors, settings)?
+    })
 }
 
 /// What goes into one table: a table has one sink, whatever number of `INSERT`s feed it.
@@ -279,6 +288,30 @@ struct Insert {
     span: Span,
     /// Their queries, each with the table's columns.
     plans: Vec<LogicalPlan>,
+}
+
+fn add(inserts: &mut Vec<Insert>, sink: SinkPlan, span: Span, plan: LogicalPlan) {
+    match inserts.iter_mut().find(|insert| insert.sink.table.name == sink.table.name) {
+        Some(insert) => insert.plans.push(plan),
+        None => inserts.push(Insert { sink, span, plans: vec![plan] }),
+    }
+}
+
+/// Where the rows of a query that is only explained would go.
+fn shown(plan: &LogicalPlan) -> SinkPlan {
+    let columns = plan.schema().fields().iter().map(|field| ColumnDef {
+        name: field.name().clone(),
+        data_type: field.data_type().clone(),
+        kind: ColumnKind::Physical,
+    });
+    let table = TableDef {
+        name: "(shown)".to_owned(),
+        columns: columns.collect(),
+        watermark: None,
+        primary_key: Vec::new(),
+        options: Options::new("(shown)", BTreeMap::from([("connector".to_owned(), "none".to_owned())])),
+    };
+    SinkPlan { table, emit: EmitMode::Updates }
 }
 
 /// The rows of all these plans of one schema.

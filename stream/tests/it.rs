@@ -20,6 +20,8 @@ mod text;
 mod asked;
 #[path = "it/derive.rs"]
 mod derive;
+#[path = "it/explained.rs"]
+mod explained;
 #[path = "it/extremes.rs"]
 mod extremes;
 #[path = "it/hostile.rs"]

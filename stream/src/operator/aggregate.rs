@@ -127,6 +127,19 @@ impl Aggregation {
         self.keys.iter().chain(of_aggregates).for_each(see);
     }
 
+    /// The keys and the aggregates as text, for people.
+    pub(crate) fn texts(&self) -> (Vec<String>, Vec<String>) {
+        let aggregates = self.aggregates.iter().map(|aggregate| {
+            let filter = aggregate.filter.as_ref();
+            let filter = filter.map(|filter| format!(" FILTER (WHERE {filter})")).unwrap_or_default();
+            let distinct = if aggregate.function.is_distinct() { "DISTINCT " } else { "" };
+            let arguments: Vec<String> = aggregate.arguments.iter().map(ToString::to_string).collect();
+            let name = aggregate.function.fun().name();
+            format!("{name}({distinct}{}){filter}", arguments.join(", "))
+        });
+        (self.keys.iter().map(ToString::to_string).collect(), aggregates.collect())
+    }
+
     /// Keys, then state columns.
     pub fn state_schema(&self) -> &SchemaRef {
         &self.state_schema

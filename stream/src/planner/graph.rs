@@ -274,6 +274,7 @@ impl GraphBuilder {
             sinks: self.sinks,
             settings,
             fingerprint: String::new(),
+            is_explained: false,
         };
         derive(&mut plan)?;
         limit(&mut plan.nodes);

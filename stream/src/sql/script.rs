@@ -1,6 +1,6 @@
 //! A script: its statements in order, each with its place.
 //!
-//! Understood are `CREATE TABLE`, `CREATE VIEW`, `INSERT INTO`, `SET 'name' = 'value'`, and Flink's statement
+//! Understood are `CREATE TABLE`, `CREATE VIEW`, `INSERT INTO`, `EXPLAIN`, `SET 'name' = 'value'`, and Flink's statement
 //! sets (`EXECUTE STATEMENT SET BEGIN …; END;`), whose brackets are dropped since all `INSERT`s of a script
 //! run as one job anyway. Everything else is refused with a word on what would work.
 
@@ -25,6 +25,8 @@ pub struct Script {
     pub statements: Vec<Statement>,
     /// `SET 'name' = 'value'`, names in lower case.
     pub settings: BTreeMap<String, (String, Span)>,
+    /// Its queries are to be explained, not run.
+    pub is_explained: bool,
 }
 
 /// A statement of a script.
@@ -49,6 +51,13 @@ pub enum Statement {
         span: Span,
         /// Named columns; empty for all, by position.
         columns: Vec<(String, Span)>,
+        /// The query.
+        query: Box<Query>,
+    },
+    /// `EXPLAIN query`, without a table to insert into.
+    Explain {
+        /// Where it stands.
+        span: Span,
         /// The query.
         query: Box<Query>,
     },
@@ -99,6 +108,13 @@ fn quote_window_alias(tokens: &mut [TokenWithSpan]) {
 fn parse_statement(script: &mut Script, tokens: Vec<TokenWithSpan>) -> Result<(), SqlError> {
     let text = script.text.clone();
     let first = tokens[0].clone();
+    if tokens::is_word(&first.token, "EXPLAIN") {
+        return parse_explain(script, first, tokens);
+    }
+    let is_insert = tokens::is_word(&first.token, "INSERT");
+    if is_insert && script.is_explained {
+        return Err(explained_and_run(&text, first.span));
+    }
     let word = |index: usize, word: &str| tokens.get(index).is_some_and(|t| tokens::is_word(&t.token, word));
     let temporary = usize::from(word(1, "TEMPORARY") || word(1, "TEMP"));
     let mut parser = tokens::parser(tokens.clone());
@@ -128,9 +144,45 @@ fn parse_statement(script: &mut Script, tokens: Vec<TokenWithSpan>) -> Result<()
             tokens::place(first.span.start),
             format!("a streaming script has no {} statement", first.token),
         )
-        .with_help("it has CREATE TABLE, CREATE VIEW, INSERT INTO and SET; for queries over the lake use plamatio sql"));
+        .with_help("it has CREATE TABLE, CREATE VIEW, INSERT INTO, EXPLAIN and SET; for queries over the lake use plamatio sql"));
     }
     Ok(())
+}
+
+/// `EXPLAIN [PLAN FOR] INSERT INTO … | SELECT …`.
+fn parse_explain(
+    script: &mut Script,
+    first: TokenWithSpan,
+    mut tokens: Vec<TokenWithSpan>,
+) -> Result<(), SqlError> {
+    let text = script.text.clone();
+    let is_run = |statement: &Statement| matches!(statement, Statement::Insert { .. });
+    if !script.is_explained && script.statements.iter().any(is_run) {
+        return Err(explained_and_run(&text, first.span));
+    }
+    let word = |tokens: &[TokenWithSpan], index: usize, word: &str| {
+        tokens.get(index).is_some_and(|t| tokens::is_word(&t.token, word))
+    };
+    let words = if word(&tokens, 1, "PLAN") && word(&tokens, 2, "FOR") { 3 } else { 1 };
+    tokens.drain(..words);
+    if word(&tokens, 0, "INSERT") {
+        let parsed = parse_insert(&mut tokens::parser(tokens.clone()));
+        script.statements.push(parsed.map_err(|error| tokens::parser_error(&text, &error, &tokens))?);
+    } else if word(&tokens, 0, "SELECT") || word(&tokens, 0, "WITH") {
+        let parsed = tokens::parser(tokens.clone()).parse_query();
+        let query = parsed.map_err(|error| tokens::parser_error(&text, &error, &tokens))?;
+        script.statements.push(Statement::Explain { span: first.span, query });
+    } else {
+        return Err(SqlError::at(&text, tokens::place(first.span.start), "EXPLAIN takes a query")
+            .with_help("write EXPLAIN INSERT INTO … or EXPLAIN SELECT …"));
+    }
+    script.is_explained = true;
+    Ok(())
+}
+
+fn explained_and_run(text: &str, span: Span) -> SqlError {
+    SqlError::at(text, tokens::place(span.start), "a script is either explained or run")
+        .with_help("put EXPLAIN in front of every INSERT, or use plamatio explain FILE.sql")
 }
 
 /// Either an error that has its place already, or the parser's.
@@ -281,7 +333,7 @@ mod tests {
           at line 1, column 1
           1 | DROP TABLE t
             | ^
-          help: it has CREATE TABLE, CREATE VIEW, INSERT INTO and SET; for queries over the lake use plamatio sql
+          help: it has CREATE TABLE, CREATE VIEW, INSERT INTO, EXPLAIN and SET; for queries over the lake use plamatio sql
         ");
         insta::assert_snapshot!(error("SET 'a' = 'unclosed"), @r"
         unterminated string literal
