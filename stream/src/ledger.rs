@@ -14,6 +14,9 @@
 //! | `duplicate` | carried a key already seen (`'deduplicate.key'`) |
 //! | `dead_letter` | could not be decoded, or has no event time; it is set aside with its bytes |
 //!
+//! Beside the classes, `late_in_part` says how many late records were counted in some of the hopping windows that they
+//! lie in and missed others, which were closed for them.
+//!
 //! Lateness is judged against the record's own partition, record by record in its order, so the ledger of a
 //! given input is the same for any number of threads and any batch split.
 
@@ -30,6 +33,7 @@ pub struct SourceCounters {
     on_time: AtomicU64,
     late_accepted: AtomicU64,
     late_dropped: AtomicU64,
+    late_in_part: AtomicU64,
     duplicate: AtomicU64,
     dead_letter: AtomicU64,
     read: AtomicU64,
@@ -45,6 +49,7 @@ impl SourceCounters {
         self.on_time.fetch_add(counts.on_time, Ordering::Relaxed);
         self.late_accepted.fetch_add(counts.late_accepted, Ordering::Relaxed);
         self.late_dropped.fetch_add(counts.late_dropped, Ordering::Relaxed);
+        self.late_in_part.fetch_add(counts.late_in_part, Ordering::Relaxed);
         self.duplicate.fetch_add(counts.duplicate, Ordering::Relaxed);
         self.dead_letter.fetch_add(counts.dead_letter, Ordering::Relaxed);
     }
@@ -61,6 +66,7 @@ impl SourceCounters {
             on_time: self.on_time.load(Ordering::Relaxed),
             late_accepted: self.late_accepted.load(Ordering::Relaxed),
             late_dropped: self.late_dropped.load(Ordering::Relaxed),
+            late_in_part: self.late_in_part.load(Ordering::Relaxed),
             duplicate: self.duplicate.load(Ordering::Relaxed),
             dead_letter: self.dead_letter.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
@@ -112,6 +118,9 @@ pub struct SourceLedger {
     pub duplicate: u64,
     /// See the [module](self).
     pub dead_letter: u64,
+    /// Not a class: see the [module](self).
+    #[serde(default)]
+    pub late_in_part: u64,
     /// Bytes read.
     pub bytes: u64,
 }
@@ -124,6 +133,7 @@ impl SourceLedger {
         self.on_time += more.on_time;
         self.late_accepted += more.late_accepted;
         self.late_dropped += more.late_dropped;
+        self.late_in_part += more.late_in_part;
         self.duplicate += more.duplicate;
         self.dead_letter += more.dead_letter;
     }

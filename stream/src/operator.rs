@@ -146,8 +146,11 @@ impl Output {
 pub struct Partial {
     /// Pane start for fixed windows; not used for sessions.
     pub pane_us: i64,
+    /// End of the first window over the pane that takes the rows; later than the pane's own end for late rows that
+    /// miss some of their windows. Not used for sessions.
+    pub first_end_us: i64,
     /// Keys and aggregate states, see [`aggregate::Aggregation::state_schema`]; for sessions with their first
-    /// and last row in front.
+    /// and last row and their reach in front.
     pub states: RecordBatch,
     /// How many rows went into it.
     pub rows: u64,

@@ -68,9 +68,9 @@ impl WindowSpec {
     /// closed.
     ///
     /// This depends on nothing but the watermark, not even for sessions (where Flink also looks for an open
-    /// session to merge with), so that whether a row is refused never depends on how rows were batched. In
-    /// which of its open windows a late row still counts does depend on it: in those that the merge stage has
-    /// not written yet, which may trail the row's own partition.
+    /// session to merge with), so that whether a row is refused never depends on how rows were batched. Nor
+    /// does it in which of its windows a late row counts: see [`first_end`](Self::first_end) and
+    /// [`session_from`](Self::session_from).
     pub const fn accepts_from(self, watermark: Watermark, lateness_us: i64) -> EventTime {
         let closed = watermark.time().micros();
         if closed == i64::MIN {
@@ -84,6 +84,41 @@ impl WindowSpec {
                 EventTime::from_micros(last_closed.saturating_add(slide_us))
             }
             WindowSpec::Session { gap_us } => EventTime::from_micros(closed.saturating_sub(gap_us)),
+        }
+    }
+
+    /// The end of the first window over a pane that ends behind `closed_us`; of the first of all for `None`. No
+    /// window may be left: it is for the caller to have asked [`accepts_from`](Self::accepts_from).
+    pub const fn first_end(slide_us: i64, pane_us: i64, closed_us: Option<i64>) -> i64 {
+        let first = pane_us.saturating_add(slide_us);
+        match closed_us {
+            Some(closed_us) if closed_us >= first => {
+                Self::pane_start(slide_us, closed_us).saturating_add(slide_us)
+            }
+            _ => first,
+        }
+    }
+
+    /// From when on a row reaches for sessions, if sessions that end before `closed_us` are closed for it: from its own
+    /// time, or from there if that is later. A session of rows reaches from the least of these to its last row plus
+    /// the gap, and two whose reaches meet are one: in whatever order rows come, what a promise has closed is never met
+    /// by a row that came after it.
+    pub fn session_from(time_us: i64, closed_us: Option<i64>) -> i64 {
+        closed_us.map_or(time_us, |closed_us| time_us.max(closed_us))
+    }
+
+    /// Whether a row that came when the watermark stood at `watermark` is too late for some window that it lies in, and
+    /// not for all.
+    pub const fn takes_in_part(self, time_us: i64, watermark: Watermark, lateness_us: i64) -> bool {
+        let closed_us = watermark.time().micros();
+        let closed_us = closed_us.saturating_sub(lateness_us);
+        match self {
+            WindowSpec::Hop { slide_us, size_us } => {
+                let pane_us = Self::pane_start(slide_us, time_us);
+                let first_end = Self::first_end(slide_us, pane_us, Some(closed_us));
+                first_end > pane_us.saturating_add(slide_us) && first_end <= pane_us.saturating_add(size_us)
+            }
+            WindowSpec::Session { .. } => false,
         }
     }
 

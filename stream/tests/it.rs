@@ -13,11 +13,15 @@ mod graph;
 mod memory;
 #[path = "it/run.rs"]
 mod run;
+#[path = "it/scripted.rs"]
+mod scripted;
 #[path = "it/text.rs"]
 mod text;
 
 #[path = "it/asked.rs"]
 mod asked;
+#[path = "it/cost.rs"]
+mod cost;
 #[path = "it/derive.rs"]
 mod derive;
 #[path = "it/explained.rs"]
@@ -26,6 +30,8 @@ mod explained;
 mod extremes;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "it/lateness.rs"]
+mod lateness;
 #[path = "it/many.rs"]
 mod many;
 #[path = "it/nested.rs"]

@@ -22,8 +22,14 @@
 //! window of p1 to p6                 p1  [ p2 p3 ] [ p4 p5 ]  p6
 //! ```
 //!
+//! A late row may have come when some of the windows over its pane were closed for it, by the promise of its own
+//! partition. It is counted apart from its pane, with the end of the first window that takes it, and joins the pane
+//! once every window before that one is written. What is merged of panes never holds it before.
+//!
 //! State is bounded by the panes of open windows: at most `size / slide + (delay + lateness) / slide + 1`
 //! of them, each with a state row a group, and by what is merged of them, which is less again.
+
+mod piece;
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -32,6 +38,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 
+use self::piece::Piece;
 use super::{
     Partial,
     aggregate::{Aggregation, Evaluated, GroupTable, live::LiveTable},
@@ -45,7 +52,8 @@ const SPARE: usize = 4;
 pub struct PanePartials {
     aggregation: Aggregation,
     slide_us: i64,
-    panes: BTreeMap<i64, (GroupTable, u64)>,
+    /// By pane, and by the first window's end that takes the rows: the pane's own end, but for some late rows.
+    panes: BTreeMap<(i64, i64), (GroupTable, u64)>,
     /// Empty ones with room for about as many groups as the next pane will have.
     spare: Vec<GroupTable>,
 }
@@ -56,18 +64,20 @@ impl PanePartials {
         PanePartials { aggregation, slide_us, panes: BTreeMap::new(), spare: Vec::new() }
     }
 
-    /// Counts a batch; `times` has the event time of each row, none NULL.
+    /// Counts a batch; `times` has the event time of each row, none NULL. Windows that end at or before `closed_us`
+    /// do not take the rows.
     pub fn update(
         &mut self,
         batch: &RecordBatch,
         times: &TimestampMicrosecondArray,
+        closed_us: Option<i64>,
     ) -> Result<(), StreamError> {
         let times = times.values();
         let (Some(min), Some(max)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
         let inputs = self.aggregation.inputs(batch)?;
         let first = WindowSpec::pane_start(self.slide_us, *min);
         if *max < first.saturating_add(self.slide_us) {
-            return self.add(first, &inputs, times.len());
+            return self.add(first, closed_us, &inputs, times.len());
         }
         // Rows of several panes: their indexes, pane by pane.
         let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
@@ -76,13 +86,20 @@ impl PanePartials {
         }
         for (pane, rows) in by_pane {
             let count = rows.len();
-            self.add(pane, &inputs.take(&UInt32Array::from(rows))?, count)?;
+            self.add(pane, closed_us, &inputs.take(&UInt32Array::from(rows))?, count)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, pane: i64, inputs: &super::aggregate::Inputs, rows: usize) -> Result<(), StreamError> {
-        let (table, count) = match self.panes.entry(pane) {
+    fn add(
+        &mut self,
+        pane: i64,
+        closed_us: Option<i64>,
+        inputs: &super::aggregate::Inputs,
+        rows: usize,
+    ) -> Result<(), StreamError> {
+        let first_end = WindowSpec::first_end(self.slide_us, pane, closed_us);
+        let (table, count) = match self.panes.entry((pane, first_end)) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let table = self.spare.pop().map_or_else(|| self.aggregation.table(), Ok)?;
@@ -99,13 +116,15 @@ impl PanePartials {
         let panes = match until {
             None => std::mem::take(&mut self.panes),
             Some(until) => {
-                let open = self.panes.split_off(&until.saturating_sub(self.slide_us).saturating_add(1));
+                let open_from = until.saturating_sub(self.slide_us).saturating_add(1);
+                let open = self.panes.split_off(&(open_from, i64::MIN));
                 std::mem::replace(&mut self.panes, open)
             }
         };
         let mut partials = Vec::with_capacity(panes.len());
-        for (pane_us, (mut table, rows)) in panes {
-            partials.push(Partial { pane_us, states: table.take_states(&self.aggregation)?, rows });
+        for ((pane_us, first_end_us), (mut table, rows)) in panes {
+            let states = table.take_states(&self.aggregation)?;
+            partials.push(Partial { pane_us, first_end_us, states, rows });
             self.spare.push(table);
         }
         self.spare.truncate(SPARE);
@@ -115,38 +134,6 @@ impl PanePartials {
 
 /// A window's rows: end, key columns, aggregate columns.
 pub type WindowRows = (i64, Vec<ArrayRef>, Vec<ArrayRef>, usize);
-
-/// `2^level` panes side by side, the `number`-th such piece counted from the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Piece {
-    level: u32,
-    number: i64,
-}
-
-impl Piece {
-    /// The fewest pieces that cover the panes of the numbers `[from, to)`.
-    fn cover(mut from: i64, to: i64) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        while from < to {
-            let fits = to.saturating_sub(from).ilog2();
-            let level = from.trailing_zeros().min(fits);
-            pieces.push(Piece { level, number: from >> level });
-            from += 1 << level;
-        }
-        pieces
-    }
-
-    /// The number of the pane behind its last one.
-    fn end(self) -> i64 {
-        self.number.saturating_add(1).saturating_mul(1 << self.level)
-    }
-
-    /// Its halves; none of a single pane.
-    fn halves(self) -> Option<[Piece; 2]> {
-        let level = self.level.checked_sub(1)?;
-        Some([0, 1].map(|half| Piece { level, number: self.number * 2 + half }))
-    }
-}
 
 /// A pane in the merge stage. What compute threads send is merged when it comes: provisional rows then cost what they
 /// hold, not what went into them.
@@ -171,12 +158,34 @@ pub struct Panes {
     slide_us: i64,
     size_us: i64,
     panes: BTreeMap<i64, Pane>,
+    /// Late rows by the end of the first window that takes them, and their pane.
+    late: BTreeMap<(i64, i64), Pane>,
     /// Panes merged, for windows that close.
     merged: BTreeMap<Piece, RecordBatch>,
     /// Panes that changed since provisional rows were last asked for.
     changed: BTreeSet<i64>,
     /// Windows that end at or before this are closed.
     closed_us: i64,
+}
+
+/// Partial aggregates that are counted for one emission only.
+#[derive(Default)]
+pub struct Overlay {
+    panes: BTreeMap<i64, Vec<RecordBatch>>,
+    /// As in [`Panes`].
+    late: BTreeMap<(i64, i64), Vec<RecordBatch>>,
+}
+
+impl Overlay {
+    /// Adds a partial aggregate of panes of this slide.
+    pub fn push(&mut self, partial: Partial, slide_us: i64) {
+        let Partial { pane_us, first_end_us, states, .. } = partial;
+        if first_end_us > pane_us.saturating_add(slide_us) {
+            self.late.entry((first_end_us, pane_us)).or_default().push(states);
+        } else {
+            self.panes.entry(pane_us).or_default().push(states);
+        }
+    }
 }
 
 impl Panes {
@@ -187,46 +196,70 @@ impl Panes {
             slide_us,
             size_us,
             panes: BTreeMap::new(),
+            late: BTreeMap::new(),
             merged: BTreeMap::new(),
             changed: BTreeSet::new(),
             closed_us: i64::MIN,
         }
     }
 
-    /// Adds states to a pane; `false` if every window of the pane is closed.
-    pub fn merge(&mut self, pane_us: i64, states: &RecordBatch) -> Result<bool, StreamError> {
+    /// Adds states to a pane, for the windows that end at `first_end_us` or later; `false` if all of them are closed.
+    pub fn merge(
+        &mut self,
+        pane_us: i64,
+        first_end_us: i64,
+        states: &RecordBatch,
+    ) -> Result<bool, StreamError> {
         if pane_us.saturating_add(self.size_us) <= self.closed_us {
             return Ok(false);
         }
-        let pane = match self.panes.entry(pane_us) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                entry.insert(Pane { table: LiveTable::new(self.aggregation.clone())?, states: None })
-            }
+        self.changed.insert(pane_us);
+        let first_open = WindowSpec::first_end(self.slide_us, pane_us, Some(self.closed_us));
+        let pane = if first_end_us > first_open {
+            pane_in(&mut self.late, (first_end_us, pane_us), &self.aggregation)?
+        } else {
+            self.forget_merged(pane_us);
+            pane_in(&mut self.panes, pane_us, &self.aggregation)?
         };
         pane.table.merge(states)?;
         pane.states = None;
-        self.changed.insert(pane_us);
-        // A late row: what was merged without it is merged again when it is next wanted.
+        Ok(true)
+    }
+
+    /// A late row: what was merged without it is merged again when it is next wanted.
+    fn forget_merged(&mut self, pane_us: i64) {
         let number = self.number(pane_us);
         for level in 1..=(self.size_us / self.slide_us).ilog2() {
             self.merged.remove(&Piece { level, number: number >> level });
         }
-        Ok(true)
+    }
+
+    /// Counts late rows with their panes whose first window ends at or before `end_us`: the windows before are written.
+    fn settle(&mut self, end_us: i64) -> Result<(), StreamError> {
+        while let Some(entry) = self.late.first_entry() {
+            let (first_end_us, pane_us) = *entry.key();
+            if first_end_us > end_us {
+                break;
+            }
+            let states = entry.remove().states()?;
+            self.forget_merged(pane_us);
+            let pane = pane_in(&mut self.panes, pane_us, &self.aggregation)?;
+            pane.table.merge(&states)?;
+            pane.states = None;
+        }
+        Ok(())
     }
 
     /// Closes the windows that end at or before `limit_us` and hands over their rows, in order of their ends.
     pub fn close(&mut self, limit_us: i64) -> Result<Vec<WindowRows>, StreamError> {
-        if limit_us <= self.closed_us {
-            return Ok(Vec::new());
-        }
-        let ends = self.ends(|end| end <= limit_us, self.panes.keys());
-        let mut windows = Vec::with_capacity(ends.len());
-        for end in ends {
+        let mut windows = Vec::new();
+        // Behind the last one: at the end of representable time there is no further window.
+        while let Some(end) = self.first_open_end().filter(|end| self.closed_us < *end && *end <= limit_us) {
+            self.settle(end)?;
             let start = end.saturating_sub(self.size_us);
             let (keys, values, rows) = if self.slide_us == self.size_us {
                 // No other window holds this pane.
-                let Some(mut pane) = self.panes.remove(&start) else { continue };
+                let Some(mut pane) = self.panes.remove(&start) else { break };
                 pane.table.evaluate()?
             } else {
                 let mut batches = Vec::new();
@@ -236,16 +269,44 @@ impl Panes {
                 self.aggregation.evaluate(&batches)?
             };
             windows.push((end, keys, values, rows));
+            self.closed_us = end;
         }
-        self.closed_us = limit_us;
-        let (size_us, slide_us) = (self.size_us, self.slide_us);
-        self.merged.retain(|piece, _| {
-            let last_us = piece.end().saturating_sub(1).saturating_mul(slide_us);
-            last_us.saturating_add(size_us) > limit_us
-        });
-        self.panes.retain(|pane, _| pane.saturating_add(size_us) > limit_us);
-        self.changed.retain(|pane| pane.saturating_add(size_us) > limit_us);
+        if limit_us > self.closed_us {
+            self.closed_us = limit_us;
+            self.let_go();
+        }
         Ok(windows)
+    }
+
+    /// The end of the first window that is not closed and holds rows.
+    fn first_open_end(&self) -> Option<i64> {
+        // The first pane may be in closed windows only until they are let go.
+        let open_from = self.closed_us.saturating_sub(self.size_us).saturating_add(1);
+        let pane = self.panes.range(open_from..).next().map(|(pane, _)| *pane);
+        let of_pane = pane.map(|pane| WindowSpec::first_end(self.slide_us, pane, Some(self.closed_us)));
+        let of_late = self.late.first_key_value().map(|((first_end, _), _)| *first_end);
+        [of_pane, of_late].into_iter().flatten().min()
+    }
+
+    /// Lets go of what only closed windows hold.
+    fn let_go(&mut self) {
+        let open_from = self.closed_us.saturating_sub(self.size_us).saturating_add(1);
+        while self.panes.first_key_value().is_some_and(|(pane, _)| *pane < open_from) {
+            self.panes.pop_first();
+        }
+        while self.changed.first().is_some_and(|pane| *pane < open_from) {
+            self.changed.pop_first();
+        }
+        for level in 1..=(self.size_us / self.slide_us).ilog2() {
+            let first = Piece { level, number: i64::MIN };
+            while let Some(piece) = self.merged.range(first..).next().map(|(piece, _)| *piece) {
+                let last_us = piece.end().saturating_sub(1).saturating_mul(self.slide_us);
+                if piece.level != level || last_us >= open_from {
+                    break;
+                }
+                self.merged.remove(&piece);
+            }
+        }
     }
 
     /// The number of the pane that starts at `pane_us`.
@@ -263,6 +324,10 @@ impl Panes {
         if let Some(merged) = self.merged.get(&piece) {
             return Ok(Some(merged.clone()));
         }
+        let from_us = piece.start().saturating_mul(self.slide_us);
+        if self.panes.range(from_us..piece.end().saturating_mul(self.slide_us)).next().is_none() {
+            return Ok(None);
+        }
         let [left, right] = halves.map(|half| self.states_of(half));
         let merged = match (left?, right?) {
             (Some(left), Some(right)) => Some(self.aggregation.combine([&left, &right])?),
@@ -274,43 +339,40 @@ impl Panes {
         Ok(merged)
     }
 
-    /// The ends of open windows over `panes` for which `wanted` holds.
-    fn ends<'a>(&self, wanted: impl Fn(i64) -> bool, panes: impl Iterator<Item = &'a i64>) -> BTreeSet<i64> {
-        let mut ends = BTreeSet::new();
+    /// The ends of open windows over `panes`, which are in order.
+    fn ends(&self, panes: impl IntoIterator<Item = i64>) -> Vec<i64> {
+        let mut ends: Vec<i64> = Vec::new();
         for pane in panes {
             let last = pane.saturating_add(self.size_us);
-            let mut end = pane.saturating_add(self.slide_us);
-            loop {
-                if end > self.closed_us && wanted(end) {
-                    ends.insert(end);
-                }
+            let before = ends.last().map_or(self.closed_us, |end| self.closed_us.max(*end));
+            let mut end = WindowSpec::first_end(self.slide_us, pane, Some(before));
+            while end <= last {
+                ends.push(end);
                 // At the end of representable time there is no further window.
-                match end.checked_add(self.slide_us) {
-                    Some(next) if next <= last => end = next,
-                    _ => break,
-                }
+                let Some(next) = end.checked_add(self.slide_us) else { break };
+                end = next;
             }
         }
         ends
     }
 
     /// The rows of open windows as of now, of all or of those that changed since the last call, together with
-    /// `overlay`, states by pane that are counted this time only. Latest window last.
+    /// `overlay`. Latest window last.
     ///
     /// Windows that reach past the newest pane are suffixes of each other, so they are built from the newest
     /// pane backwards, each from the one before: the cost is two merges a window, not one a pane.
-    pub fn provisional(
-        &mut self,
-        overlay: &BTreeMap<i64, Vec<RecordBatch>>,
-        all: bool,
-    ) -> Result<Vec<WindowRows>, StreamError> {
+    pub fn provisional(&mut self, overlay: &Overlay, all: bool) -> Result<Vec<WindowRows>, StreamError> {
         let mut changed = std::mem::take(&mut self.changed);
+        let of_late = |late: &(i64, i64)| late.1;
+        let panes: BTreeSet<i64> = self.panes.keys().chain(overlay.panes.keys()).copied().collect();
         if all {
-            changed.extend(self.panes.keys());
+            changed.extend(&panes);
+            changed.extend(self.late.keys().map(of_late));
         }
-        let ends = self.ends(|_| true, changed.iter().chain(overlay.keys()));
-        let newest = self.panes.keys().chain(overlay.keys()).max().copied().unwrap_or(i64::MIN);
-        let panes: BTreeSet<i64> = self.panes.keys().chain(overlay.keys()).copied().collect();
+        changed.extend(overlay.panes.keys());
+        changed.extend(overlay.late.keys().map(of_late));
+        let ends = self.ends(changed);
+        let newest = panes.last().copied().unwrap_or(i64::MIN);
 
         let mut windows = Vec::with_capacity(ends.len());
         let mut running: Option<RecordBatch> = None;
@@ -319,23 +381,33 @@ impl Panes {
         let mut from = i64::MAX;
         for end in ends.into_iter().rev() {
             let start = end.saturating_sub(self.size_us);
-            let (keys, values, rows) = if self.slide_us == self.size_us && !overlay.contains_key(&start) {
+            let late = self.late_of(overlay, start, end)?;
+            let (keys, values, rows) = if self.slide_us == self.size_us && !overlay.panes.contains_key(&start)
+            {
                 let Some(pane) = self.panes.get_mut(&start) else { continue };
                 pane.table.evaluate()?
             } else if end > newest {
                 let added: Vec<i64> = panes.range(start..from).copied().collect();
                 from = start;
-                match evaluated.clone().filter(|_| added.is_empty()) {
-                    Some(evaluated) => evaluated,
-                    None => {
-                        let mut batches = self.states_with(overlay, added)?;
-                        batches.extend(running.take());
-                        running = Some(self.aggregation.combine(&batches)?);
+                if !added.is_empty() {
+                    evaluated = None;
+                    let mut batches = self.states_with(overlay, added)?;
+                    batches.extend(running.take());
+                    running = Some(self.aggregation.combine(&batches)?);
+                }
+                match &evaluated {
+                    Some(evaluated) if late.is_empty() => evaluated.clone(),
+                    _ if late.is_empty() => {
                         evaluated.insert(self.aggregation.evaluate(running.as_ref())?).clone()
                     }
+                    _ => self.aggregation.evaluate(running.iter().chain(&late))?,
                 }
             } else {
-                let batches = self.states_with(overlay, panes.range(start..end).copied())?;
+                let mut batches = late;
+                for piece in Piece::cover(self.number(start), self.number(end)) {
+                    batches.extend(self.states_of(piece)?);
+                }
+                batches.extend(overlay.panes.range(start..end).flat_map(|(_, states)| states).cloned());
                 self.aggregation.evaluate(&batches)?
             };
             if rows > 0 {
@@ -346,10 +418,26 @@ impl Panes {
         Ok(windows)
     }
 
+    /// The states of late rows that are not with their panes yet and lie in the window `[start, end)`.
+    fn late_of(&mut self, overlay: &Overlay, start: i64, end: i64) -> Result<Vec<RecordBatch>, StreamError> {
+        let mut batches = Vec::new();
+        for ((_, pane_us), pane) in self.late.range_mut(..(end, i64::MAX)) {
+            if (start..end).contains(pane_us) {
+                batches.push(pane.states()?);
+            }
+        }
+        for ((_, pane_us), states) in overlay.late.range(..(end, i64::MAX)) {
+            if (start..end).contains(pane_us) {
+                batches.extend(states.iter().cloned());
+            }
+        }
+        Ok(batches)
+    }
+
     /// The states of panes, and of the overlay over them.
     fn states_with(
         &mut self,
-        overlay: &BTreeMap<i64, Vec<RecordBatch>>,
+        overlay: &Overlay,
         panes: impl IntoIterator<Item = i64>,
     ) -> Result<Vec<RecordBatch>, StreamError> {
         let mut batches = Vec::new();
@@ -357,21 +445,41 @@ impl Panes {
             if let Some(pane) = self.panes.get_mut(&pane_us) {
                 batches.push(pane.states()?);
             }
-            batches.extend(overlay.get(&pane_us).into_iter().flatten().cloned());
+            batches.extend(overlay.panes.get(&pane_us).into_iter().flatten().cloned());
         }
         Ok(batches)
     }
 
-    /// The panes with their states, one batch a pane.
-    pub fn snapshot(&mut self) -> Result<Vec<(i64, RecordBatch)>, StreamError> {
-        let panes = self.panes.iter_mut();
-        panes.map(|(pane_us, pane)| Ok((*pane_us, pane.states()?))).collect()
+    /// The panes with their states: pane, end of the first window that takes them, and one batch.
+    pub fn snapshot(&mut self) -> Result<Vec<(i64, i64, RecordBatch)>, StreamError> {
+        let slide_us = self.slide_us;
+        let mut all = Vec::with_capacity(self.panes.len() + self.late.len());
+        for (pane_us, pane) in &mut self.panes {
+            all.push((*pane_us, pane_us.saturating_add(slide_us), pane.states()?));
+        }
+        for ((first_end_us, pane_us), pane) in &mut self.late {
+            all.push((*pane_us, *first_end_us, pane.states()?));
+        }
+        Ok(all)
     }
 
     /// Windows that end at or before `limit_us` were closed before a restart.
     pub fn restore_closed(&mut self, limit_us: i64) {
         self.closed_us = self.closed_us.max(limit_us);
     }
+}
+
+fn pane_in<'a, K: Ord>(
+    panes: &'a mut BTreeMap<K, Pane>,
+    key: K,
+    aggregation: &Aggregation,
+) -> Result<&'a mut Pane, StreamError> {
+    Ok(match panes.entry(key) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => {
+            entry.insert(Pane { table: LiveTable::new(aggregation.clone())?, states: None })
+        }
+    })
 }
 
 /// The watermark as a limit on window ends: `None` before the first.
@@ -385,25 +493,4 @@ pub fn event_times(array: &dyn Array) -> Result<&TimestampMicrosecondArray, Stre
         .as_any()
         .downcast_ref()
         .ok_or_else(|| StreamError::internal(format!("event time is a {} column", array.data_type())))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn pieces_cover_each_pane_once_and_are_few(from in -200_i64..200, panes in 0_i64..130) {
-            let pieces = Piece::cover(from, from + panes);
-            let mut next = from;
-            for piece in &pieces {
-                prop_assert_eq!(piece.number << piece.level, next);
-                next = piece.end();
-            }
-            prop_assert_eq!(next, from + panes);
-            prop_assert!(pieces.len() <= 14, "{} pieces", pieces.len());
-        }
-    }
 }

@@ -10,6 +10,11 @@
 //!               sessions of key k        [10 ......... 40] ends 70          [90 .. 95] ends 125
 //! ```
 //!
+//! Rows touch by their *reach*: from the row's time to that time plus the gap. Sessions whose reaches meet are one, so the
+//! order of rows does not matter. A late row came when the promise of its own partition had closed some of that reach:
+//! its reach begins behind ([`WindowSpec::session_from`](crate::window::WindowSpec::session_from)), and so it never
+//! touches what has been closed. A session's first row and its bounds stay what they are.
+//!
 //! A session closes when the watermark passes its end (its last row plus the gap). Nothing looks at all sessions
 //! to find those: they wait in a [`wheel`] by their ends. A compute thread closes none and has no wheel.
 //!
@@ -21,14 +26,19 @@
 //! | [`key`] | a session's key as it is kept |
 //! | [`keys`] | key columns to bytes and back |
 //! | `leave` | how sessions leave: closed, or as fragments |
+//! | `several` | the sessions of a key that has several |
 //! | [`wheel`] | slots by the time at which they are due |
 
 pub mod key;
 pub mod keys;
 mod leave;
+mod several;
 pub mod wheel;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use arrow::{
     array::{Array, ArrayRef, Int64Array, TimestampMicrosecondArray},
@@ -40,6 +50,7 @@ use hashbrown::HashTable;
 use self::{
     key::{Key, Keys},
     keys::KeyCodec,
+    several::Several,
     wheel::Wheel,
 };
 use super::aggregate::{
@@ -47,10 +58,10 @@ use super::aggregate::{
     pages::Pages,
     slots::{Slot, SlotAccumulators, index},
 };
-use crate::error::StreamError;
+use crate::{error::StreamError, window::WindowSpec};
 
-/// The columns in front of keys and states: first and last row of the fragment.
-const TIME_COLUMNS: usize = 2;
+/// The columns in front of keys and states: first and last row of the fragment, and where its reach begins.
+const TIME_COLUMNS: usize = 3;
 /// No slot.
 const NONE: Slot = Slot::MAX;
 /// Ends and starts are known to this part of the gap, or to a second where that is less.
@@ -58,7 +69,7 @@ const TICKS: i64 = 128;
 
 fn fragment_schema(aggregation: &Aggregation) -> SchemaRef {
     let time = |name: &str| Arc::new(Field::new(name, DataType::Int64, false));
-    let mut fields = vec![time("first_us"), time("last_us")];
+    let mut fields = vec![time("first_us"), time("last_us"), time("from_us")];
     fields.extend(aggregation.state_schema().fields().iter().cloned());
     Arc::new(Schema::new(fields))
 }
@@ -79,23 +90,51 @@ struct Entry {
     first_us: i64,
     last_us: i64,
     key: Key,
-    /// Another open session of the same key.
-    other: Slot,
+    /// Where the key's open sessions are listed, if there are several.
+    several: u32,
     /// In use; a slot that was joined to another waits for its turn in the wheel to be free.
     is_open: bool,
     /// Noted in `changed`.
     is_changed: bool,
+    /// Its reach begins behind its first row, as noted in `reaches`.
+    is_late: bool,
 }
 
-impl Entry {
-    fn touches(&self, first_us: i64, last_us: i64, gap_us: i64) -> bool {
-        first_us <= self.last_us.saturating_add(gap_us) && self.first_us <= last_us.saturating_add(gap_us)
+/// When rows are, or fragments.
+#[derive(Clone, Copy)]
+struct Span {
+    first_us: i64,
+    last_us: i64,
+    /// Where their reach begins.
+    from_us: i64,
+}
+
+impl Span {
+    fn hull(self, other: Span) -> Span {
+        Span {
+            first_us: self.first_us.min(other.first_us),
+            last_us: self.last_us.max(other.last_us),
+            from_us: self.from_us.min(other.from_us),
+        }
+    }
+
+    fn touches(self, other: Span, gap_us: i64) -> bool {
+        self.from_us <= other.last_us.saturating_add(gap_us)
+            && other.from_us <= self.last_us.saturating_add(gap_us)
     }
 }
 
 impl Default for Entry {
     fn default() -> Self {
-        Entry { first_us: 0, last_us: 0, key: Key::NULL, other: NONE, is_open: false, is_changed: false }
+        Entry {
+            first_us: 0,
+            last_us: 0,
+            key: Key::NULL,
+            several: NONE,
+            is_open: false,
+            is_changed: false,
+            is_late: false,
+        }
     }
 }
 
@@ -107,9 +146,12 @@ pub struct Sessions {
     tick_us: i64,
     codec: KeyCodec,
     keys: Keys,
-    /// One session of each key; the key's others hang on it.
+    /// One session of each key; all of a key's are in `several` if it is not the only one.
     table: HashTable<Slot>,
+    several: Several,
     entries: Pages<Entry>,
+    /// Where the reach of open sessions begins, if that is not their first row.
+    reaches: HashMap<Slot, i64, ahash::RandomState>,
     /// Slots that were ever in use are below this.
     used: usize,
     free: Vec<Slot>,
@@ -149,7 +191,9 @@ impl Sessions {
             tick_us,
             keys: Keys::default(),
             table: HashTable::new(),
+            several: Several::default(),
             entries: Pages::default(),
+            reaches: HashMap::default(),
             used: 0,
             free: Vec::new(),
             wheel: None,
@@ -181,14 +225,21 @@ impl Sessions {
         self.open == 0
     }
 
-    /// Counts rows; `times` has the event time of each, none NULL.
+    /// Counts rows; `times` has the event time of each, none NULL. Sessions that end before `closed_us` are closed
+    /// for them.
     pub fn update(
         &mut self,
         batch: &RecordBatch,
         times: &TimestampMicrosecondArray,
+        closed_us: Option<i64>,
     ) -> Result<(), StreamError> {
         let inputs = self.aggregation.inputs(batch)?;
-        self.place(inputs.keys(), times.values(), times.values())?;
+        let spans = times.values().iter().map(|&time| Span {
+            first_us: time,
+            last_us: time,
+            from_us: WindowSpec::session_from(time, closed_us),
+        });
+        self.place(inputs.keys(), spans)?;
         let slots = std::mem::take(&mut self.slots);
         self.accumulators.update(&slots, &inputs)?;
         self.slots = slots;
@@ -197,129 +248,73 @@ impl Sessions {
 
     /// Adds fragments.
     pub fn merge(&mut self, batch: &RecordBatch) -> Result<(), StreamError> {
-        let (firsts, lasts) = (int64(batch, 0)?.clone(), int64(batch, 1)?.clone());
+        let (firsts, lasts, froms) = (int64(batch, 0)?, int64(batch, 1)?, int64(batch, 2)?);
         let (keys, states) = batch.columns()[TIME_COLUMNS..]
             .split_at_checked(self.aggregation.key_schema().fields().len())
             .ok_or_else(|| StreamError::internal("a session fragment lacks its key"))?;
-        self.place(keys, firsts.values(), lasts.values())?;
+        let times = firsts.values().iter().zip(lasts.values()).zip(froms.values());
+        self.place(keys, times.map(|((&first_us, &last_us), &from_us)| Span { first_us, last_us, from_us }))?;
         let slots = std::mem::take(&mut self.slots);
         self.accumulators.merge(&slots, states)?;
         self.slots = slots;
         self.join()
     }
 
-    /// Finds or opens the session of each row, or of each fragment from `firsts` to `lasts`; leaves them in
-    /// `slots`.
-    fn place(&mut self, keys: &[ArrayRef], firsts: &[i64], lasts: &[i64]) -> Result<(), StreamError> {
+    /// Finds or opens the session of each row or fragment; leaves them in `slots`.
+    fn place(
+        &mut self,
+        keys: &[ArrayRef],
+        spans: impl ExactSizeIterator<Item = Span>,
+    ) -> Result<(), StreamError> {
         let keys = self.codec.encode(keys)?;
         self.slots.clear();
         self.hashes.clear();
-        self.hashes.extend((0..firsts.len()).map(|row| self.keys.hash(keys.get(row))));
-        for (row, (&first_us, &last_us)) in firsts.iter().zip(lasts).enumerate() {
-            let slot = self.place_one(self.hashes[row], keys.get(row), first_us, last_us)?;
+        self.hashes.extend((0..spans.len()).map(|row| self.keys.hash(keys.get(row))));
+        for (row, span) in spans.enumerate() {
+            let slot = self.place_one(self.hashes[row], keys.get(row), span)?;
             self.slots.push(slot);
         }
         Ok(())
     }
 
-    fn place_one(
-        &mut self,
-        hash: u64,
-        key: Option<&[u8]>,
-        first_us: i64,
-        last_us: i64,
-    ) -> Result<Slot, StreamError> {
+    fn place_one(&mut self, hash: u64, key: Option<&[u8]>, span: Span) -> Result<Slot, StreamError> {
         let entries = &self.entries;
         let found = self.table.find(hash, |slot| self.keys.is(&entries[index(*slot)].key, key));
         let Some(&head) = found else {
-            let slot = self.open(key, first_us, last_us)?;
+            let slot = self.open(key, span)?;
             let (entries, keys) = (&self.entries, &self.keys);
             self.table.insert_unique(hash, slot, |slot| keys.hash_of(&entries[index(*slot)].key));
             return Ok(slot);
         };
-        let entry = &self.entries[index(head)];
-        if entry.other == NONE && entry.touches(first_us, last_us, self.gap_us) {
-            self.extend(head, first_us, last_us);
+        if self.entries[index(head)].several == NONE && self.span(head).touches(span, self.gap_us) {
+            self.extend(head, span);
             return Ok(head);
         }
-        self.place_among(head, first_us, last_us)
+        self.place_among(head, span)
     }
 
-    /// The same for a key that has several sessions, or whose only one is too far away.
-    fn place_among(&mut self, head: Slot, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
-        let (mut first, mut last) = (first_us, last_us);
-        let mut apart = self.sessions_of(head);
-        let mut joined = Vec::new();
-        // What joins makes the session wider, so that it may touch more: look until nothing does.
-        while let Some(at) =
-            apart.iter().position(|slot| self.entries[index(*slot)].touches(first, last, self.gap_us))
-        {
-            let slot = apart.swap_remove(at);
-            let entry = &self.entries[index(slot)];
-            (first, last) = (first.min(entry.first_us), last.max(entry.last_us));
-            joined.push(slot);
-        }
-        let into = match joined.split_first() {
-            None => {
-                let key = self.keys.get(&self.entries[index(head)].key).map(<[u8]>::to_vec);
-                self.open(key.as_deref(), first, last)?
-            }
-            Some((into, rest)) => {
-                for from in rest {
-                    self.joins.push((*into, *from));
-                    self.leave_starts(*from);
-                    self.entries[index(*from)].is_open = false;
-                    self.open -= 1;
-                }
-                self.extend(*into, first, last);
-                *into
-            }
+    /// When a session is.
+    fn span(&self, slot: Slot) -> Span {
+        let entry = &self.entries[index(slot)];
+        let from_us = match entry.is_late {
+            false => entry.first_us,
+            true => self.reaches.get(&slot).copied().unwrap_or(entry.first_us),
         };
-        apart.push(into);
-        self.chain(head, &apart);
-        Ok(into)
+        Span { first_us: entry.first_us, last_us: entry.last_us, from_us }
     }
 
-    /// All sessions of the key of `head`, `head` first.
-    fn sessions_of(&self, head: Slot) -> Vec<Slot> {
-        let mut all = Vec::new();
-        let mut slot = head;
-        while slot != NONE {
-            all.push(slot);
-            slot = self.entries[index(slot)].other;
-        }
-        all
-    }
-
-    /// Makes these the sessions of the key whose first one was `head`; none forgets the key.
-    fn chain(&mut self, head: Slot, sessions: &[Slot]) {
-        let hash = self.keys.hash_of(&self.entries[index(head)].key);
-        match sessions.first() {
-            Some(first) => {
-                if let Some(place) = self.table.find_mut(hash, |slot| *slot == head) {
-                    *place = *first;
-                }
-            }
-            None => {
-                if let Ok(place) = self.table.find_entry(hash, |slot| *slot == head) {
-                    place.remove();
-                }
-            }
-        }
-        let others = sessions.iter().skip(1).copied().chain([NONE]);
-        for (slot, other) in sessions.iter().zip(others) {
-            self.entries[index(*slot)].other = other;
-        }
-    }
-
-    fn open(&mut self, key: Option<&[u8]>, first_us: i64, last_us: i64) -> Result<Slot, StreamError> {
-        let key = self.keys.keep(key);
-        let entry = Entry { first_us, last_us, key, other: NONE, is_open: true, is_changed: false };
+    fn open(&mut self, key: Option<&[u8]>, span: Span) -> Result<Slot, StreamError> {
+        let Span { first_us, last_us, from_us } = span;
+        let entry = Entry {
+            first_us,
+            last_us,
+            key: self.keys.keep(key),
+            is_open: true,
+            is_late: from_us > first_us,
+            ..Entry::default()
+        };
         let slot = match self.free.pop() {
-            Some(slot) => {
-                self.entries[index(slot)] = entry;
-                slot
-            }
+            Some(slot) => slot,
             None => {
                 let slot = Slot::try_from(self.used).ok().filter(|slot| *slot != NONE);
                 let slot =
@@ -327,10 +322,13 @@ impl Sessions {
                 self.used += 1;
                 self.entries.grow(self.used);
                 self.accumulators.grow(self.used);
-                self.entries[index(slot)] = entry;
                 slot
             }
         };
+        if entry.is_late {
+            self.reaches.insert(slot, from_us);
+        }
+        self.entries[index(slot)] = entry;
         if let Some(wheel) = &mut self.wheel {
             wheel.put(slot, last_us.saturating_add(self.gap_us));
         }
@@ -340,16 +338,32 @@ impl Sessions {
         Ok(slot)
     }
 
-    fn extend(&mut self, slot: Slot, first_us: i64, last_us: i64) {
+    fn extend(&mut self, slot: Slot, span: Span) {
         let entry = &mut self.entries[index(slot)];
         // A later end is found out when the session's turn comes in the wheel.
-        entry.last_us = entry.last_us.max(last_us);
-        if first_us < entry.first_us {
+        entry.last_us = entry.last_us.max(span.last_us);
+        if entry.is_late || span.from_us > span.first_us {
+            self.extend_late(slot, span);
+        }
+        if span.first_us < self.entries[index(slot)].first_us {
             self.leave_starts(slot);
-            self.enter_starts(first_us);
-            self.entries[index(slot)].first_us = first_us;
+            self.enter_starts(span.first_us);
+            self.entries[index(slot)].first_us = span.first_us;
         }
         self.note_change(slot);
+    }
+
+    /// Notes where the reach of a session begins that holds late rows. Before its first row is.
+    #[cold]
+    fn extend_late(&mut self, slot: Slot, span: Span) {
+        let Span { first_us, from_us, .. } = self.span(slot).hull(span);
+        let entry = &mut self.entries[index(slot)];
+        entry.is_late = from_us > first_us;
+        if entry.is_late {
+            self.reaches.insert(slot, from_us);
+        } else {
+            self.reaches.remove(&slot);
+        }
     }
 
     fn note_change(&mut self, slot: Slot) {

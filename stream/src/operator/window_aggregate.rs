@@ -32,7 +32,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::{
     Marks, Operator, Output, Partial, Rows, Snapshot, TimeBound,
     aggregate::Aggregation,
-    hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
+    hop::{Overlay, PanePartials, Panes, WindowRows, closing_limit, event_times},
     session::{SessionRows, Sessions},
 };
 use crate::{
@@ -109,7 +109,7 @@ impl WindowPartial {
     }
 
     /// Counts rows. With `late_at`, rows that came when the watermark stood there: those that every window has
-    /// closed for are left out. Answers how many were.
+    /// closed for are left out, the others are counted in the windows that have not. Answers how many were left out.
     pub fn update(&mut self, batch: &RecordBatch, late_at: Option<Watermark>) -> Result<u64, StreamError> {
         let times = self.spec.time.evaluate(batch)?.into_array(batch.num_rows())?;
         let times = event_times(&times)?;
@@ -117,27 +117,33 @@ impl WindowPartial {
             return Err(StreamError::internal("a row without event time reached a window"));
         }
         let Some(late_at) = late_at.filter(|_| !self.spec.is_judged) else {
-            self.add(batch, times)?;
+            self.add(batch, times, None)?;
             return Ok(0);
         };
+        let closed_us = closing_limit(late_at, self.spec.lateness_us);
         let from = self.spec.window.accepts_from(late_at, self.spec.lateness_us).micros();
         if times.values().iter().all(|time| *time >= from) {
-            self.add(batch, times)?;
+            self.add(batch, times, closed_us)?;
             return Ok(0);
         }
         let accepted: BooleanArray = times.values().iter().map(|time| Some(*time >= from)).collect();
         let kept = filter_record_batch(batch, &accepted)?;
         if kept.num_rows() > 0 {
             let times = self.spec.time.evaluate(&kept)?.into_array(kept.num_rows())?;
-            self.add(&kept, event_times(&times)?)?;
+            self.add(&kept, event_times(&times)?, closed_us)?;
         }
         Ok(u64::try_from(batch.num_rows() - kept.num_rows()).unwrap_or(u64::MAX))
     }
 
-    fn add(&mut self, batch: &RecordBatch, times: &TimestampMicrosecondArray) -> Result<(), StreamError> {
+    fn add(
+        &mut self,
+        batch: &RecordBatch,
+        times: &TimestampMicrosecondArray,
+        closed_us: Option<i64>,
+    ) -> Result<(), StreamError> {
         match &mut self.stage {
-            Stage::Panes(panes) => panes.update(batch, times),
-            Stage::Sessions(sessions) => sessions.update(batch, times),
+            Stage::Panes(panes) => panes.update(batch, times, closed_us),
+            Stage::Sessions(sessions) => sessions.update(batch, times, closed_us),
         }
     }
 
@@ -161,7 +167,7 @@ impl WindowPartial {
                 if states.num_rows() == 0 {
                     return Ok(Vec::new());
                 }
-                Ok(vec![Partial { pane_us: 0, states, rows: 0 }])
+                Ok(vec![Partial { pane_us: 0, first_end_us: 0, states, rows: 0 }])
             }
         }
     }
@@ -216,7 +222,7 @@ impl WindowAggregate {
     fn merge(&mut self, partial: Partial) -> Result<u64, StreamError> {
         match &mut self.state {
             State::Panes(panes) => {
-                let taken = panes.merge(partial.pane_us, &partial.states)?;
+                let taken = panes.merge(partial.pane_us, partial.first_end_us, &partial.states)?;
                 Ok(if taken { 0 } else { partial.rows })
             }
             State::Sessions(sessions) => {
@@ -300,13 +306,13 @@ impl WindowAggregate {
         Ok(())
     }
 
-    /// The partial aggregates of the overlay, by pane.
-    fn take_overlay(&mut self) -> Result<BTreeMap<i64, Vec<RecordBatch>>, StreamError> {
-        let mut by_pane: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
-        for partial in self.overlay.take(None)? {
-            by_pane.entry(partial.pane_us).or_default().push(partial.states);
+    /// The partial aggregates of the overlay.
+    fn take_overlay(&mut self) -> Result<Overlay, StreamError> {
+        let mut overlay = Overlay::default();
+        if let WindowSpec::Hop { slide_us, .. } = self.spec.window {
+            self.overlay.take(None)?.into_iter().for_each(|partial| overlay.push(partial, slide_us));
         }
-        Ok(by_pane)
+        Ok(overlay)
     }
 }
 
@@ -416,8 +422,8 @@ impl Operator for WindowAggregate {
             State::Sessions(sessions) => vec![sessions.snapshot()?],
             State::Panes(panes) => {
                 let mut batches = Vec::new();
-                for (pane_us, states) in panes.snapshot()? {
-                    batches.push(with_pane(pane_us, &states)?);
+                for (pane_us, first_end_us, states) in panes.snapshot()? {
+                    batches.push(with_pane(pane_us, first_end_us, &states)?);
                 }
                 batches
             }
@@ -430,8 +436,8 @@ impl Operator for WindowAggregate {
             match &mut self.state {
                 State::Sessions(sessions) => sessions.merge(&batch)?,
                 State::Panes(panes) => {
-                    let (pane_us, states) = without_pane(&batch)?;
-                    panes.merge(pane_us, &states)?;
+                    let (pane_us, first_end_us, states) = without_pane(&batch)?;
+                    panes.merge(pane_us, first_end_us, &states)?;
                 }
             }
         }
@@ -439,19 +445,25 @@ impl Operator for WindowAggregate {
     }
 }
 
-/// A state batch with its pane's start as first column, for a checkpoint.
-fn with_pane(pane_us: i64, states: &RecordBatch) -> Result<RecordBatch, StreamError> {
-    let mut fields = vec![Arc::new(arrow::datatypes::Field::new("pane_us", DataType::Int64, false))];
+/// A state batch with its pane's start and the end of the first window that takes it in front, for a checkpoint.
+fn with_pane(pane_us: i64, first_end_us: i64, states: &RecordBatch) -> Result<RecordBatch, StreamError> {
+    let mut fields = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (name, micros) in [("pane_us", pane_us), ("first_end_us", first_end_us)] {
+        fields.push(Arc::new(arrow::datatypes::Field::new(name, DataType::Int64, false)));
+        columns.push(Arc::new(arrow::array::Int64Array::from_value(micros, states.num_rows())));
+    }
     fields.extend(states.schema().fields().iter().cloned());
-    let pane = arrow::array::Int64Array::from_value(pane_us, states.num_rows());
-    let mut columns: Vec<ArrayRef> = vec![Arc::new(pane)];
     columns.extend(states.columns().iter().cloned());
     Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
 }
 
-fn without_pane(batch: &RecordBatch) -> Result<(i64, RecordBatch), StreamError> {
-    let pane = batch.column(0).as_primitive_opt::<Int64Type>();
-    let pane_us = pane.ok_or_else(|| StreamError::internal("a checkpoint's pane has no start"))?.value(0);
-    let columns: Vec<usize> = (1..batch.num_columns()).collect();
-    Ok((pane_us, batch.project(&columns)?))
+fn without_pane(batch: &RecordBatch) -> Result<(i64, i64, RecordBatch), StreamError> {
+    let micros = |column: usize| {
+        let column = batch.columns().get(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let column = column.ok_or_else(|| StreamError::internal("a checkpoint's pane has no start"))?;
+        Ok::<_, StreamError>(column.value(0))
+    };
+    let columns: Vec<usize> = (2..batch.num_columns()).collect();
+    Ok((micros(0)?, micros(1)?, batch.project(&columns)?))
 }

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Version of the format; raised whenever an older program could misread a newer checkpoint.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
 

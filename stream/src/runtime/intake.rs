@@ -80,6 +80,13 @@ impl IntakePlan {
             self.windows.iter().map(|(window, lateness_us)| window.accepts_from(watermark, *lateness_us));
         from.max().unwrap_or(EventTime::MIN).micros()
     }
+
+    /// Whether some window over this source takes such a row and another of its kind, that holds it too, does not.
+    pub fn is_taken_in_part(&self, time_us: i64, watermark: Watermark) -> bool {
+        self.windows
+            .iter()
+            .any(|(window, lateness_us)| window.takes_in_part(time_us, watermark, *lateness_us))
+    }
 }
 
 impl Records<'_> {

@@ -238,6 +238,7 @@ fn take_late(
     for row in &rows {
         let row = usize::try_from(*row).unwrap_or(usize::MAX);
         let time = times[row];
+        intake.counts.late_in_part += u64::from(of.plan.is_taken_in_part(time, watermark));
         if time >= taken_from {
             intake.counts.late_accepted += 1;
             continue;

@@ -56,6 +56,15 @@ impl Driven {
 
     /// Takes the rows of a text table.
     pub(crate) fn rows(&mut self, input: &str) {
+        self.rows_at(input, None);
+    }
+
+    /// The same for late rows that met a watermark of so many seconds of the day.
+    pub(crate) fn late_rows(&mut self, input: &str, seconds: i64) {
+        self.rows_at(input, Some(Watermark::at(EventTime::from_micros(DAY_US + seconds * 1_000_000))));
+    }
+
+    fn rows_at(&mut self, input: &str, late_at: Option<Watermark>) {
         let source = &self.plan.sources[0];
         let mut decoder = JsonDecoder::new("events", source.decode.clone()).unwrap();
         let mut raw = RawBatch::default();
@@ -69,7 +78,7 @@ impl Driven {
             match window {
                 None => self.graph.rows(local.node, batch).unwrap(),
                 Some(window) => {
-                    window.update(&batch, None).unwrap();
+                    window.update(&batch, late_at).unwrap();
                     for partial in window.take(None).unwrap() {
                         assert_eq!(self.graph.partial(local.node, partial).unwrap(), 0, "rows came too late");
                     }

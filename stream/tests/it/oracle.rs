@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use crate::{
     run::{Done, run_bytes},
+    scripted::{batches, run_steps},
     text::DAY_US,
 };
 
@@ -63,13 +64,53 @@ fn add(windows: &mut Windows, key: (i64, i64, u8), (count, sum): (i64, i64)) {
     *entry = (entry.0 + count, entry.1 + sum);
 }
 
+/// The ends of all windows that hold a time.
+fn ends(time: i64, slide: i64, size: i64) -> impl Iterator<Item = i64> {
+    let last = time.div_euclid(slide) * slide;
+    (0..size / slide).map(move |back| last - back * slide + size)
+}
+
 fn hopping(events: &[Event], slide: i64, size: i64) -> Windows {
+    hopping_late(&events.iter().map(|event| (*event, i64::MIN)).collect::<Vec<_>>(), slide, size)
+}
+
+/// Each event with what its partition had closed when it came: the windows that ended by then miss it.
+fn hopping_late(events: &[(Event, i64)], slide: i64, size: i64) -> Windows {
     let mut windows = Windows::new();
-    for event in events {
-        let last = event.time.div_euclid(slide) * slide;
-        for start in (0..size / slide).map(|back| last - back * slide) {
-            add(&mut windows, (start, start + size, event.key), (1, event.value));
+    for (event, closed) in events {
+        for end in ends(event.time, slide, size).filter(|end| end > closed) {
+            add(&mut windows, (end - size, end, event.key), (1, event.value));
         }
+    }
+    windows
+}
+
+/// Each event reaches from its time, or from what its partition had closed if that is later, to its time plus the
+/// gap; what reaches the same moment is one session.
+fn sessions_late(events: &[(Event, i64)]) -> Windows {
+    let mut sessions: Vec<(u8, i64, i64, Vec<Event>)> = Vec::new();
+    for (event, closed) in events {
+        let (mut from, mut to) = (event.time.max(*closed), event.time + GAP);
+        if from > to {
+            continue;
+        }
+        let mut all = vec![*event];
+        while let Some(at) =
+            sessions.iter().position(|(key, f, t, _)| *key == event.key && *f <= to && from <= *t)
+        {
+            let (_, f, t, more) = sessions.swap_remove(at);
+            (from, to) = (from.min(f), to.max(t));
+            all.extend(more);
+        }
+        sessions.push((event.key, from, to, all));
+    }
+    let mut windows = Windows::new();
+    for (key, _, _, events) in sessions {
+        let first = events.iter().map(|event| event.time).min().unwrap();
+        let last = events.iter().map(|event| event.time).max().unwrap();
+        let counted = (i64::try_from(events.len()).unwrap(), events.iter().map(|event| event.value).sum());
+        // Two that begin and end alike can be apart only by what had been closed between them.
+        add(&mut windows, (first, last + GAP, key), counted);
     }
     windows
 }
@@ -128,6 +169,17 @@ fn windows(batches: &[RecordBatch]) -> Windows {
 }
 
 fn run(partitions: &[Vec<Event>], parallelism: usize, sinks: &[(&str, &str)]) -> Done {
+    run_split(partitions, None, 0, parallelism, sinks)
+}
+
+/// The same in batches of so many records, where windows take rows for `lateness` seconds after their end.
+fn run_split(
+    partitions: &[Vec<Event>],
+    batch: Option<usize>,
+    lateness: i64,
+    parallelism: usize,
+    sinks: &[(&str, &str)],
+) -> Done {
     let partitions: Vec<Vec<Vec<u8>>> = partitions.iter().map(|partition| lines(partition)).collect();
     let mut script = format!(
         "SET 'parallelism' = '{parallelism}';
@@ -143,7 +195,15 @@ fn run(partitions: &[Vec<Event>], parallelism: usize, sinks: &[(&str, &str)]) ->
              INSERT INTO {name} {query};\n"
         );
     }
-    run_bytes(&partitions, "k STRING, v BIGINT", ", 'idle-timeout' = '0 s'", &script)
+    let (columns, more) =
+        ("k STRING, v BIGINT", format!(", 'idle-timeout' = '0 s', 'allowed-lateness' = '{lateness} s'"));
+    match batch {
+        None => run_bytes(&partitions, columns, &more, &script),
+        Some(records) => {
+            let partitions = partitions.iter().map(|lines| batches(lines, records)).collect();
+            run_steps(partitions, columns, &more, &script)
+        }
+    }
 }
 
 fn windowed(function: &str, table: &str, column: &str, intervals: &[i64], key: &str, sums: &str) -> String {
@@ -184,29 +244,48 @@ proptest! {
         prop_assert_eq!(done.counts(), [all, all, 0, 0, 0, 0]);
     }
 
-    /// With rows out of order by more than the delay: each is judged by its own partition alone.
+    /// With rows out of order by more than the delay: each is judged by its own partition alone, for each of its
+    /// windows, whatever the threads and batches.
     #[test]
     fn late_rows_are_told_apart_whatever_the_threads(
         events in prop::collection::vec(event(12 * DELAY), 0..120), files in 1_usize..5,
+        lateness in prop::sample::select(vec![0, 7, 30]),
     ) {
         let partitions = partitions(&events, files);
-        let (mut accepted, mut counts) = (Vec::new(), [0_u64; 6]);
+        let (mut judged, mut counts, mut in_part) = (Vec::new(), [0_u64; 6], 0);
         for partition in &partitions {
             let mut max = i64::MIN;
             for event in partition {
                 let watermark = max.saturating_sub(DELAY);
-                let open = event.time.div_euclid(TUMBLE) * TUMBLE + TUMBLE > watermark;
+                let closed = watermark.saturating_sub(lateness);
+                let taken = |slide: i64, size: i64| ends(event.time, slide, size).filter(|end| *end > closed).count();
+                let hops = taken(SLIDE, HOP);
+                let by_all = taken(TUMBLE, TUMBLE) > 0 && hops > 0 && event.time + GAP >= closed;
                 counts[0] += 1;
-                counts[if event.time >= watermark { 1 } else if open { 2 } else { 3 }] += 1;
-                accepted.extend(open.then_some(*event));
+                counts[if event.time >= watermark { 1 } else if by_all { 2 } else { 3 }] += 1;
+                in_part += u64::from((1..3).contains(&hops));
+                judged.push((*event, closed));
                 max = max.max(event.time);
             }
         }
-        let query = windowed("TUMBLE", "events", "`time`", &[TUMBLE], "k", "COUNT(*), SUM(v)");
-        for parallelism in [1, 3] {
-            let done = run(&partitions, parallelism, &[("tumble", &query)]);
+        let per_key = "COUNT(*), SUM(v)";
+        let sinks = [
+            ("tumble", windowed("TUMBLE", "events", "`time`", &[TUMBLE], "k", per_key)),
+            ("hop", windowed("HOP", "events", "`time`", &[SLIDE, HOP], "k", per_key)),
+            ("session", "SELECT s, e, k, n, total FROM sessions".to_owned()),
+            ("by_start", windowed("TUMBLE", "sessions", "s", &[ROLL], "'0'", "COUNT(*), SUM(n)")),
+        ];
+        let sinks: Vec<(&str, &str)> = sinks.iter().map(|(name, query)| (*name, query.as_str())).collect();
+        let sessions = sessions_late(&judged);
+        for (parallelism, batch) in [(1, None), (3, None), (1, Some(1)), (2, Some(7)), (3, Some(1_000))] {
+            let done = run_split(&partitions, batch, lateness, parallelism, &sinks);
+            let finals = |name: &str| windows(&done.collected.finals(name));
+            prop_assert_eq!(finals("tumble"), hopping_late(&judged, TUMBLE, TUMBLE));
+            prop_assert_eq!(finals("hop"), hopping_late(&judged, SLIDE, HOP));
+            prop_assert_eq!(finals("session"), sessions.clone());
+            prop_assert_eq!(finals("by_start"), rolled(&sessions, |start, _| start * 1_000));
             prop_assert_eq!(done.counts(), counts);
-            prop_assert_eq!(windows(&done.collected.finals("tumble")), hopping(&accepted, TUMBLE, TUMBLE));
+            prop_assert_eq!(done.ledger.sources["events"].late_in_part, in_part);
             let letters: usize = done.collected.finals("dead_letters").iter().map(RecordBatch::num_rows).sum();
             prop_assert_eq!(u64::try_from(letters).unwrap(), counts[3]);
         }

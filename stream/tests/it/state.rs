@@ -83,8 +83,8 @@ fn a_damaged_manifest() {
 #[test]
 fn of_a_newer_format() {
     let case = Case::new();
-    damage(&case.epoch().join("manifest.json"), |text| text.replace("\"format\": 2", "\"format\": 99"));
-    insta::assert_snapshot!(case.error(&case.script), @"state in STATE/epoch-1/manifest.json: the checkpoint has format 99, this program knows 2; run the version that wrote it, or start over in another state folder");
+    damage(&case.epoch().join("manifest.json"), |text| text.replace("\"format\": 3", "\"format\": 99"));
+    insta::assert_snapshot!(case.error(&case.script), @"state in STATE/epoch-1/manifest.json: the checkpoint has format 99, this program knows 3; run the version that wrote it, or start over in another state folder");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 
-use super::{NONE, SessionRows, Sessions};
+use super::{NONE, SessionRows, Sessions, Span};
 use crate::{
     error::StreamError,
     operator::aggregate::slots::{Slot, index},
@@ -46,21 +46,16 @@ impl Sessions {
         self.open -= 1;
         let entry = &mut self.entries[index(slot)];
         entry.is_open = false;
-        let (hash, other) = (self.keys.hash_of(&entry.key), entry.other);
-        if other == NONE
-            && let Ok(place) = self.table.find_entry(hash, |found| *found == slot)
-        {
-            place.remove();
-            return;
+        if entry.several != NONE {
+            self.leave_list(slot);
+        } else {
+            let hash = self.keys.hash_of(&entry.key);
+            if let Ok(place) = self.table.find_entry(hash, |found| *found == slot) {
+                place.remove();
+            }
         }
-        // One of several of its key.
-        let entries = &self.entries;
-        let key = self.keys.get(&entries[index(slot)].key);
-        let head = self.table.find(hash, |found| self.keys.is(&entries[index(*found)].key, key));
-        if let Some(&head) = head {
-            let mut sessions = self.sessions_of(head);
-            sessions.retain(|session| *session != slot);
-            self.chain(head, &sessions);
+        if self.entries[index(slot)].is_late {
+            self.reaches.remove(&slot);
         }
     }
 
@@ -91,11 +86,16 @@ impl Sessions {
 
     /// Slots as fragments.
     fn fragments(&mut self, slots: &[Slot]) -> Result<RecordBatch, StreamError> {
-        let spans = self.spans(slots);
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(spans.iter().map(|(first, _)| *first))),
-            Arc::new(Int64Array::from_iter_values(spans.iter().map(|(_, last)| *last))),
-        ];
+        let spans: Vec<Span> = slots.iter().map(|slot| self.span(*slot)).collect();
+        let times = |of: fn(&Span) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(spans.iter().map(of)))
+        };
+        let first: ArrayRef = times(|span| span.first_us);
+        let from = match self.reaches.is_empty() {
+            true => Arc::clone(&first),
+            false => times(|span| span.from_us),
+        };
+        let mut columns = vec![first, times(|span| span.last_us), from];
         columns.extend(self.key_columns(slots)?);
         columns.extend(self.accumulators.states(slots)?);
         let options = RecordBatchOptions::new().with_row_count(Some(slots.len()));
@@ -156,6 +156,8 @@ impl Sessions {
         self.accumulators.clear_below(self.used);
         self.keys.forget_all();
         self.table.clear();
+        self.several.clear();
+        self.reaches.clear();
         self.used = 0;
         self.free.clear();
         self.open = 0;

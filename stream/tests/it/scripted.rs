@@ -1,0 +1,115 @@
+//! The connector `scripted`: partitions whose records come when the test says so, in batches of its choice.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use plamatio_stream::{
+    StreamError, planner,
+    runtime::job::Job,
+    source::{Polled, RawBatch, Reader, Source, SourceFactory, StartAt},
+    table::TableDef,
+    time::{Offset, PartitionId},
+};
+
+use crate::{
+    collect::Collected,
+    run::{Done, block_on, connectors, options},
+};
+
+/// What a poll of a partition meets.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Records(Vec<Vec<u8>>),
+}
+
+/// Steps of so many records.
+pub(crate) fn batches(lines: &[Vec<u8>], records: usize) -> Vec<Step> {
+    lines.chunks(records.max(1)).map(|chunk| Step::Records(chunk.to_vec())).collect()
+}
+
+struct Scripted(Vec<Vec<Step>>);
+
+struct ScriptedSource {
+    partitions: Mutex<BTreeMap<PartitionId, Vec<Step>>>,
+}
+
+struct ScriptedReader {
+    partitions: Vec<VecDeque<Step>>,
+    offsets: Vec<i64>,
+}
+
+#[async_trait::async_trait]
+impl SourceFactory for Scripted {
+    fn validate(&self, _: &TableDef) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    async fn open(&self, _: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
+        let id = |partition| PartitionId { topic: "scripted".to_owned(), partition };
+        let partitions = (0..).zip(&self.0).map(|(number, steps)| (id(number), steps.clone())).collect();
+        Ok(Arc::new(ScriptedSource { partitions: Mutex::new(partitions) }))
+    }
+}
+
+impl Source for ScriptedSource {
+    fn partitions(&self) -> Vec<PartitionId> {
+        self.partitions.lock().unwrap().keys().cloned().collect()
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn reader(&self, partitions: &[(PartitionId, StartAt)]) -> Result<Box<dyn Reader>, StreamError> {
+        let steps = |(id, _): &(PartitionId, StartAt)| self.partitions.lock().unwrap()[id].clone().into();
+        let offsets = vec![0; partitions.len()];
+        Ok(Box::new(ScriptedReader { partitions: partitions.iter().map(steps).collect(), offsets }))
+    }
+
+    fn commit(&self, _: &BTreeMap<PartitionId, Offset>) -> Result<(), StreamError> {
+        Ok(())
+    }
+}
+
+impl Reader for ScriptedReader {
+    fn poll(&mut self, batches: &mut [RawBatch], _: usize, _: Duration) -> Result<Polled, StreamError> {
+        let mut polled = Polled::End;
+        for (index, batch) in batches.iter_mut().enumerate() {
+            let Some(step) = self.partitions[index].pop_front() else { continue };
+            polled = Polled::Records;
+            let Step::Records(records) = step;
+            for record in records {
+                batch.push(&record, Offset::new(self.offsets[index]));
+                self.offsets[index] += 1;
+            }
+        }
+        Ok(polled)
+    }
+
+    fn drain(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn has_ended(&self, partition: usize) -> bool {
+        self.partitions[partition].is_empty()
+    }
+}
+
+/// Runs `statements` on partitions of these steps, as table `events (time, columns)` with a delay of 10 seconds.
+pub(crate) fn run_steps(partitions: Vec<Vec<Step>>, columns: &str, more: &str, statements: &str) -> Done {
+    let script = format!(
+        "CREATE TABLE events (`time` TIMESTAMP(3), {columns}, WATERMARK FOR `time` AS `time` - INTERVAL '10' SECOND)
+         WITH ('connector' = 'scripted'{more});\n{statements}"
+    );
+    let collected = Collected::default();
+    let mut connectors = connectors(&collected);
+    connectors.sources.register("scripted", Arc::new(Scripted(partitions)));
+    block_on(async {
+        let plan = planner::plan(&script, &BTreeMap::new(), &connectors).await.unwrap();
+        let job = Job::start(plan, &connectors, options(&collected, None)).await.unwrap();
+        Done { ledger: job.wait().await.unwrap(), collected }
+    })
+}
