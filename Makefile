@@ -5,11 +5,13 @@ SHELL := bash
 CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
+PLAMATIO_FUZZ_SCRIPTS ?= 50000
+PLAMATIO_FUZZ_SEED ?= $(shell date +%s)
 BENCH_ARGS ?=
 PEERS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-latency bench-peers services services-stop services-status services-clean
+.PHONY: help demo test fuzz lint bench bench-latency bench-peers services services-stop services-status services-clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +25,11 @@ demo: ## build and start the whole system in one process (DEMO_ARGS='--duration 
 test: ## all tests, with the services they need (TEST_ARGS='-p plamatio-api')
 	@scripts/install.sh build
 	@scripts/test.sh $(TEST_ARGS)
+
+fuzz: ## random scripts against batch SQL, many more than in make test (PLAMATIO_FUZZ_SCRIPTS=100000 PLAMATIO_FUZZ_SEED=7)
+	@echo "seed $(PLAMATIO_FUZZ_SEED), $(PLAMATIO_FUZZ_SCRIPTS) scripts"
+	PLAMATIO_FUZZ_SCRIPTS=$(PLAMATIO_FUZZ_SCRIPTS) PLAMATIO_FUZZ_SEED=$(PLAMATIO_FUZZ_SEED) \
+		$(CARGO) test --locked -p plamatio-stream --test it language::scripts
 
 lint: ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --all --check

@@ -32,6 +32,8 @@ mod extremes;
 mod hostile;
 #[path = "it/lateness.rs"]
 mod lateness;
+#[path = "it/language.rs"]
+mod language;
 #[path = "it/many.rs"]
 mod many;
 #[path = "it/nested.rs"]

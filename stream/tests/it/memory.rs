@@ -21,6 +21,8 @@ struct Inner {
     changed: Condvar,
     /// How many records were handed over since the last open, over all partitions.
     handed: watch::Sender<usize>,
+    /// How many records a partition hands over at a time.
+    step: usize,
 }
 
 /// The records, shared with the test.
@@ -35,7 +37,15 @@ impl Memory {
             limit: Mutex::new((0, false)),
             changed: Condvar::new(),
             handed: watch::Sender::new(0),
+            // A few at a time, so that barriers and stops come between.
+            step: 7,
         }))
+    }
+
+    /// The same, with so many records at a time; only before anyone reads.
+    pub(crate) fn in_steps(mut self, step: usize) -> Self {
+        Arc::get_mut(&mut self.0).unwrap().step = step;
+        self
     }
 
     /// Lets the first `records` of each partition be read.
@@ -110,8 +120,7 @@ impl Reader for MemoryReader {
         let (limit, ended) = *inner.limit.lock().unwrap();
         let mut handed = 0;
         for ((partition, next), batch) in self.next.iter_mut().zip(batches) {
-            // A few at a time, so that barriers and stops come between.
-            let until = inner.partitions[*partition].len().min(limit).min(*next + 7);
+            let until = inner.partitions[*partition].len().min(limit).min(*next + inner.step);
             for record in *next..until {
                 batch
                     .push(&inner.partitions[*partition][record], Offset::new(i64::try_from(record).unwrap()));
