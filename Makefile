@@ -6,7 +6,7 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
 PLAMATIO_FUZZ_SCRIPTS ?= 50000
-PLAMATIO_FUZZ_SEED ?= $(shell date +%s)
+PLAMATIO_FUZZ_SEED := $(or $(PLAMATIO_FUZZ_SEED),$(shell date +%s))
 BENCH_ARGS ?=
 PEERS_ARGS ?=
 
