@@ -44,7 +44,7 @@ impl Shrinking<'_> {
                 self.best = (script, wrong);
                 true
             }
-            Outcome::Equal(_) | Outcome::Refused(_) => false,
+            Outcome::Equal(_) | Outcome::Refused(_) | Outcome::Unjudged(_) => false,
         }
     }
 

@@ -149,9 +149,7 @@ impl Function {
                 let call = match self.window {
                     Window::Tumble { size } => format!("tumble({})", seconds(size)),
                     Window::Hop { slide, size } => format!("hop({}, {})", seconds(slide), seconds(size)),
-                    Window::Cumulate { step, size } => {
-                        format!("cumulate({}, {})", seconds(step), seconds(size))
-                    }
+                    Window::Cumulate { .. } => "cumulate()".to_owned(),
                     Window::Session { gap } => format!("session({})", seconds(gap)),
                 };
                 format!(
@@ -231,7 +229,11 @@ fn by_arithmetic(input: &str, time: &str, window: Window, partition_by: &[String
             "{start} AS window_start, {end} AS window_end, {end} - INTERVAL '0.001' SECOND AS window_time"
         )
     };
-    let bin = |length: i64| format!("date_bin({}, {time})", seconds(length));
+    // DataFusion bins in nanoseconds; the engine's times are in microseconds.
+    let bin = |length: i64| {
+        let micros = r#"'Timestamp(Microsecond, Some("UTC"))'"#;
+        format!("arrow_cast(date_bin({}, {time}), {micros})", seconds(length))
+    };
     let offsets = |step: i64, size: i64| {
         let steps: Vec<String> =
             (0..size / step).map(|number| format!("({})", seconds(number * step))).collect();

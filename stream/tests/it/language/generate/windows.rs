@@ -28,12 +28,10 @@ impl Generator {
         }
     }
 
-    /// What a window table function can go over: its own columns must not be there yet.
+    /// What a window table function can go over.
     fn timed(&mut self) -> Option<(Relation, Column)> {
         let input = self.input(|relation| {
-            relation.depth < DEEPEST
-                && !relation.times().is_empty()
-                && !["window_start", "window_end", "window_time"].iter().any(|name| relation.has(name))
+            relation.depth < DEEPEST && !relation.times().is_empty() && !has_window_columns(relation)
         })?;
         let time = self.random.pick_any(&input.times())?;
         Some((input, time))
@@ -180,9 +178,15 @@ impl Generator {
             [time] => matches!(time.role, Some(Role::Event | Role::End | Role::Last)),
             _ => false,
         };
-        let input = self.input(|relation| relation.depth < DEEPEST && one_time(relation))?;
+        let input = self.input(|relation| {
+            relation.depth < DEEPEST && one_time(relation) && !has_window_columns(relation)
+        })?;
         let time = input.times().pop()?.name;
-        let window = self.window(input.depth);
+        let window = match self.window(input.depth) {
+            // There is no such function.
+            Window::Cumulate { step, .. } => Window::Tumble { size: step },
+            window => window,
+        };
         let keys = self.keys(&input, 2);
         let bounds = (self.name("w"), self.name("w"));
         let mut columns = vec![
@@ -244,6 +248,11 @@ impl Generator {
         let select = Select { distinct: true, items, from, filter, ..Select::default() };
         Some((Query::Select(Box::new(select)), relation))
     }
+}
+
+/// The names that a window table function adds must not be there yet.
+fn has_window_columns(relation: &Relation) -> bool {
+    ["window_start", "window_end", "window_time"].iter().any(|name| relation.has(name))
 }
 
 /// A relation with the three window columns.
