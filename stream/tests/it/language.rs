@@ -13,6 +13,7 @@
 //! | [`generate`], [`columns`], [`random`] | random ones, from a seed |
 //! | [`streaming`], [`batch`], [`rows`] | both runs, and rows that can be compared |
 //! | [`check`], [`shrink`] | the verdict on a script; the smallest data for it |
+//! | `found` | what was found, by hand and with its expected rows |
 
 #[path = "language/batch.rs"]
 mod batch;
@@ -22,6 +23,8 @@ mod check;
 mod columns;
 #[path = "language/data.rs"]
 mod data;
+#[path = "language/found.rs"]
+mod found;
 #[path = "language/generate.rs"]
 mod generate;
 #[path = "language/random.rs"]
