@@ -1,6 +1,6 @@
 //! Window arithmetic: which windows a time belongs to, when they end, and until when they take rows.
 //!
-//! One pure place for it. Windows are `[start, end)`, aligned to the Unix epoch, in microseconds.
+//! One pure place for it. Windows are `[start, end)`, aligned to the Unix epoch or by an offset to it, in microseconds.
 
 use crate::{
     error::StreamError,
@@ -10,20 +10,81 @@ use crate::{
 /// The shape of a window.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum WindowSpec {
-    /// Windows of `size_us` that start every `slide_us`; a tumbling window has the two equal.
-    /// `size_us` is a whole multiple of `slide_us`, and both are positive.
-    Hop {
-        /// Distance between window starts, in microseconds.
-        slide_us: i64,
-        /// Length of a window, in microseconds.
-        size_us: i64,
-    },
+    /// Windows whose bounds do not depend on rows.
+    Fixed(Fixed),
     /// A key's rows with no gap over `gap_us` between neighbours. The window is
     /// `[first row, last row + gap)`; two rows exactly `gap_us` apart belong together, as in Flink.
     Session {
         /// The longest gap within a session, in microseconds; positive.
         gap_us: i64,
     },
+}
+
+/// Windows made of panes: tumbling, hopping, or cumulating.
+///
+/// All lengths in microseconds. Windows end at multiples of `pane_us`, counted from the Unix epoch plus the offset. The
+/// arithmetic of panes leaves the offset out: who counts in panes takes it [off](Self::shifted) times first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Fixed {
+    /// Distance between the ends of windows; positive.
+    pub pane_us: i64,
+    /// Length of the longest window; a whole multiple of `pane_us`.
+    pub size_us: i64,
+    /// By how much windows are later than they would be counted from the epoch; from 0 to `pane_us`, to `size_us` for
+    /// cumulating windows.
+    pub offset_us: i64,
+    /// Cumulating: windows that begin together grow by a pane until they are `size_us` long. Otherwise all are.
+    pub cumulates: bool,
+}
+
+impl Fixed {
+    /// Hopping windows of `size_us`, one every `pane_us`; tumbling where the two are equal.
+    pub const fn hop(pane_us: i64, size_us: i64) -> Self {
+        Fixed { pane_us, size_us, offset_us: 0, cumulates: false }
+    }
+
+    /// Windows that grow by `pane_us` up to `size_us`.
+    pub const fn cumulate(pane_us: i64, size_us: i64) -> Self {
+        Fixed { pane_us, size_us, offset_us: 0, cumulates: true }
+    }
+
+    /// The same, later by `offset_us` (earlier when negative).
+    #[must_use]
+    pub const fn with_offset(self, offset_us: i64) -> Self {
+        let period_us = if self.cumulates { self.size_us } else { self.pane_us };
+        match offset_us.checked_rem_euclid(period_us) {
+            Some(offset_us) => Fixed { offset_us, ..self },
+            // Windows of no length are refused by those who plan them.
+            None => self,
+        }
+    }
+
+    /// A time as panes count it.
+    pub const fn shifted(self, time_us: i64) -> i64 {
+        time_us.saturating_sub(self.offset_us)
+    }
+
+    /// Start of the window that ends at `end_us`; both without the offset.
+    pub const fn start_of(self, end_us: i64) -> i64 {
+        if self.cumulates {
+            return WindowSpec::pane_start(self.size_us, end_us.saturating_sub(1));
+        }
+        end_us.saturating_sub(self.size_us)
+    }
+
+    /// End of the last window over a pane; both without the offset.
+    pub const fn last_end(self, pane_us: i64) -> i64 {
+        let from = if self.cumulates { WindowSpec::pane_start(self.size_us, pane_us) } else { pane_us };
+        from.saturating_add(self.size_us)
+    }
+
+    /// The earliest time whose pane is in a window that ends behind `closed_us`; both without the offset.
+    pub const fn open_from(self, closed_us: i64) -> i64 {
+        if self.cumulates {
+            return WindowSpec::pane_start(self.size_us, closed_us);
+        }
+        closed_us.saturating_sub(self.size_us).saturating_add(1)
+    }
 }
 
 /// The latest watermark at which arithmetic on times is still exact; beyond it everything is closed.
@@ -34,7 +95,7 @@ fn limit(watermark: Watermark, lateness_us: i64) -> i64 {
 impl WindowSpec {
     /// A tumbling window of `size_us`.
     pub const fn tumble(size_us: i64) -> Self {
-        WindowSpec::Hop { slide_us: size_us, size_us }
+        WindowSpec::Fixed(Fixed::hop(size_us, size_us))
     }
 
     /// Start of the pane that holds `time_us`: the slide-sized slice of time that all its rows share.
@@ -44,21 +105,30 @@ impl WindowSpec {
 
     /// The windows that hold a time, as `[start, end)`, earliest first. A session has none before it is over.
     pub fn windows_of(self, time_us: i64) -> Result<impl Iterator<Item = (i64, i64)>, StreamError> {
-        let WindowSpec::Hop { slide_us, size_us } = self else {
+        let WindowSpec::Fixed(window) = self else {
             return Err(StreamError::internal("a row alone has no session"));
         };
-        let last = Self::pane_start(slide_us, time_us);
-        let number = size_us / slide_us;
-        Ok((0..number).rev().filter_map(move |back| {
-            let start = last.checked_sub(back.checked_mul(slide_us)?)?;
-            Some((start, start.checked_add(size_us)?))
+        let pane = Self::pane_start(window.pane_us, window.shifted(time_us));
+        let windows = (window.last_end(pane).saturating_sub(pane)) / window.pane_us;
+        Ok((1..=windows).filter_map(move |number| {
+            let end = pane.checked_add(number.checked_mul(window.pane_us)?)?;
+            let back = |time: i64| time.checked_add(window.offset_us);
+            Some((back(window.start_of(end))?, back(end)?))
         }))
+    }
+
+    /// By how much its windows are later than they would be counted from the epoch.
+    pub const fn offset_us(self) -> i64 {
+        match self {
+            WindowSpec::Fixed(window) => window.offset_us,
+            WindowSpec::Session { .. } => 0,
+        }
     }
 
     /// How far before its end a window can start; `None` where there is no bound.
     pub const fn longest_us(self) -> Option<i64> {
         match self {
-            WindowSpec::Hop { size_us, .. } => Some(size_us),
+            WindowSpec::Fixed(window) => Some(window.size_us),
             WindowSpec::Session { .. } => None,
         }
     }
@@ -78,10 +148,12 @@ impl WindowSpec {
         }
         let closed = closed.saturating_sub(lateness_us);
         match self {
-            WindowSpec::Hop { slide_us, size_us } => {
-                // The last window of pane p ends at p + size; it is closed when that is <= the watermark.
-                let last_closed = Self::pane_start(slide_us, closed.saturating_sub(size_us));
-                EventTime::from_micros(last_closed.saturating_add(slide_us))
+            WindowSpec::Fixed(window) => {
+                let from = window.open_from(window.shifted(closed));
+                // The first pane that begins there or later: a pane is open as a whole or not at all.
+                let pane =
+                    Self::pane_start(window.pane_us, from.saturating_add(window.pane_us).saturating_sub(1));
+                EventTime::from_micros(pane.saturating_add(window.offset_us))
             }
             WindowSpec::Session { gap_us } => EventTime::from_micros(closed.saturating_sub(gap_us)),
         }
@@ -113,10 +185,10 @@ impl WindowSpec {
         let closed_us = watermark.time().micros();
         let closed_us = closed_us.saturating_sub(lateness_us);
         match self {
-            WindowSpec::Hop { slide_us, size_us } => {
-                let pane_us = Self::pane_start(slide_us, time_us);
-                let first_end = Self::first_end(slide_us, pane_us, Some(closed_us));
-                first_end > pane_us.saturating_add(slide_us) && first_end <= pane_us.saturating_add(size_us)
+            WindowSpec::Fixed(window) => {
+                let pane_us = Self::pane_start(window.pane_us, window.shifted(time_us));
+                let first_end = Self::first_end(window.pane_us, pane_us, Some(window.shifted(closed_us)));
+                first_end > pane_us.saturating_add(window.pane_us) && first_end <= window.last_end(pane_us)
             }
             WindowSpec::Session { .. } => false,
         }
@@ -129,7 +201,7 @@ impl WindowSpec {
         }
         let limit = limit(watermark, lateness_us);
         match self {
-            WindowSpec::Hop { .. } => end_us <= limit,
+            WindowSpec::Fixed(_) => end_us <= limit,
             // A row exactly at `last + gap` still belongs to the session.
             WindowSpec::Session { .. } => end_us < limit || watermark == Watermark::END,
         }
@@ -148,7 +220,7 @@ impl WindowSpec {
         }
         let limit = limit(watermark, lateness_us);
         let bound = match self {
-            WindowSpec::Hop { size_us, .. } => limit.saturating_sub(size_us),
+            WindowSpec::Fixed(window) => limit.saturating_sub(window.size_us),
             WindowSpec::Session { gap_us } => {
                 let accepted = limit.saturating_sub(gap_us);
                 earliest_open.map_or(accepted, |open| accepted.min(open))
@@ -168,28 +240,48 @@ mod tests {
         Watermark::at(EventTime::from_micros(micros))
     }
 
-    /// The ends of all windows that hold `time`, one by one.
-    fn window_ends(slide: i64, size: i64, time: i64) -> Vec<i64> {
-        let mut start = (time - size).div_euclid(slide) * slide;
-        let mut ends = Vec::new();
-        while start <= time {
-            if time < start + size {
-                ends.push(start + size);
-            }
-            start += slide;
-        }
-        ends
+    /// Windows over a few times of each kind, one by one: those that hold `time`.
+    fn windows(window: Fixed, time: i64) -> Vec<(i64, i64)> {
+        let Fixed { pane_us, size_us, offset_us, cumulates } = window;
+        let starts = |period: i64| {
+            (-40..40).map(move |number| number * period + offset_us).filter(move |start| *start <= time)
+        };
+        let all: Vec<(i64, i64)> = if cumulates {
+            let sizes = || (1..=size_us / pane_us).map(|number| number * pane_us);
+            starts(size_us).flat_map(|start| sizes().map(move |size| (start, start + size))).collect()
+        } else {
+            starts(pane_us).map(|start| (start, start + size_us)).collect()
+        };
+        all.into_iter().filter(|(start, end)| *start <= time && time < *end).collect()
+    }
+
+    fn fixed() -> impl Strategy<Value = Fixed> {
+        (2_i64..20, 1_i64..6, -50_i64..50, any::<bool>()).prop_map(
+            |(pane_us, factor, offset_us, cumulates)| {
+                let size_us = pane_us * factor;
+                Fixed { pane_us, size_us, offset_us: 0, cumulates }.with_offset(offset_us)
+            },
+        )
     }
 
     proptest! {
         #[test]
+        fn a_time_is_in_the_windows_that_hold_it(window in fixed(), time in -30_i64..30) {
+            let found: Vec<(i64, i64)> = WindowSpec::Fixed(window).windows_of(time).unwrap().collect();
+            prop_assert_eq!(found, windows(window, time));
+        }
+
+        #[test]
         fn a_row_is_accepted_while_one_of_its_windows_is_open(
-            slide in 1_i64..20, factor in 1_i64..6, time in -200_i64..200, mark in -200_i64..200, late in 0_i64..30,
+            window in fixed(), time in -30_i64..30, mark in -60_i64..60, late in 0_i64..30,
         ) {
-            let size = slide * factor;
-            let spec = WindowSpec::Hop { slide_us: slide, size_us: size };
-            let open = window_ends(slide, size, time).iter().any(|end| !spec.is_closed(*end, at(mark), late));
-            prop_assert_eq!(time >= spec.accepts_from(at(mark), late).micros(), open);
+            let spec = WindowSpec::Fixed(window);
+            let is_open = |(_, end): &(i64, i64)| !spec.is_closed(*end, at(mark), late);
+            let all = windows(window, time);
+            let open = all.iter().filter(|window| is_open(window)).count();
+            prop_assert_eq!(time >= spec.accepts_from(at(mark), late).micros(), open > 0);
+            let is_in_part = open > 0 && open < all.len();
+            prop_assert_eq!(spec.takes_in_part(time, at(mark), late), is_in_part);
         }
 
         #[test]

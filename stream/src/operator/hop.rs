@@ -1,4 +1,4 @@
-//! Tumbling and hopping windows, made of panes.
+//! Tumbling, hopping and cumulating windows, made of panes.
 //!
 //! A pane is a slide-sized slice of time. [`PanePartials`] counts rows into panes where they are read, one
 //! update a row however many windows overlap; [`Panes`] collects what the compute threads made and puts panes
@@ -22,6 +22,9 @@
 //! window of p1 to p6                 p1  [ p2 p3 ] [ p4 p5 ]  p6
 //! ```
 //!
+//! The windows of a day that cumulate by the hour are of panes of an hour, those from the day's first one on. An offset
+//! of windows is not known here: times come without it, and go without it.
+//!
 //! A late row may have come when some of the windows over its pane were closed for it, by the promise of its own
 //! partition. It is counted apart from its pane, with the end of the first window that takes it, and joins the pane
 //! once every window before that one is written. What is merged of panes never holds it before.
@@ -43,7 +46,11 @@ use super::{
     Partial,
     aggregate::{Aggregation, Evaluated, GroupTable, live::LiveTable},
 };
-use crate::{error::StreamError, time::Watermark, window::WindowSpec};
+use crate::{
+    error::StreamError,
+    time::Watermark,
+    window::{Fixed, WindowSpec},
+};
 
 /// Tables kept to be filled again: as many as are taken at once when a pane is over in each of a few partitions.
 const SPARE: usize = 4;
@@ -155,8 +162,7 @@ impl Pane {
 /// The panes of open windows.
 pub struct Panes {
     aggregation: Aggregation,
-    slide_us: i64,
-    size_us: i64,
+    window: Fixed,
     panes: BTreeMap<i64, Pane>,
     /// Late rows by the end of the first window that takes them, and their pane.
     late: BTreeMap<(i64, i64), Pane>,
@@ -190,11 +196,10 @@ impl Overlay {
 
 impl Panes {
     /// No panes yet.
-    pub fn new(aggregation: Aggregation, slide_us: i64, size_us: i64) -> Self {
+    pub fn new(aggregation: Aggregation, window: Fixed) -> Self {
         Panes {
             aggregation,
-            slide_us,
-            size_us,
+            window,
             panes: BTreeMap::new(),
             late: BTreeMap::new(),
             merged: BTreeMap::new(),
@@ -210,11 +215,11 @@ impl Panes {
         first_end_us: i64,
         states: &RecordBatch,
     ) -> Result<bool, StreamError> {
-        if pane_us.saturating_add(self.size_us) <= self.closed_us {
+        if self.window.last_end(pane_us) <= self.closed_us {
             return Ok(false);
         }
         self.changed.insert(pane_us);
-        let first_open = WindowSpec::first_end(self.slide_us, pane_us, Some(self.closed_us));
+        let first_open = WindowSpec::first_end(self.window.pane_us, pane_us, Some(self.closed_us));
         let pane = if first_end_us > first_open {
             pane_in(&mut self.late, (first_end_us, pane_us), &self.aggregation)?
         } else {
@@ -229,7 +234,7 @@ impl Panes {
     /// A late row: what was merged without it is merged again when it is next wanted.
     fn forget_merged(&mut self, pane_us: i64) {
         let number = self.number(pane_us);
-        for level in 1..=(self.size_us / self.slide_us).ilog2() {
+        for level in 1..=(self.window.size_us / self.window.pane_us).ilog2() {
             self.merged.remove(&Piece { level, number: number >> level });
         }
     }
@@ -256,8 +261,8 @@ impl Panes {
         // Behind the last one: at the end of representable time there is no further window.
         while let Some(end) = self.first_open_end().filter(|end| self.closed_us < *end && *end <= limit_us) {
             self.settle(end)?;
-            let start = end.saturating_sub(self.size_us);
-            let (keys, values, rows) = if self.slide_us == self.size_us {
+            let start = self.window.start_of(end);
+            let (keys, values, rows) = if self.window.pane_us == self.window.size_us {
                 // No other window holds this pane.
                 let Some(mut pane) = self.panes.remove(&start) else { break };
                 pane.table.evaluate()?
@@ -281,26 +286,26 @@ impl Panes {
     /// The end of the first window that is not closed and holds rows.
     fn first_open_end(&self) -> Option<i64> {
         // The first pane may be in closed windows only until they are let go.
-        let open_from = self.closed_us.saturating_sub(self.size_us).saturating_add(1);
+        let open_from = self.window.open_from(self.closed_us);
         let pane = self.panes.range(open_from..).next().map(|(pane, _)| *pane);
-        let of_pane = pane.map(|pane| WindowSpec::first_end(self.slide_us, pane, Some(self.closed_us)));
+        let of_pane = pane.map(|pane| WindowSpec::first_end(self.window.pane_us, pane, Some(self.closed_us)));
         let of_late = self.late.first_key_value().map(|((first_end, _), _)| *first_end);
         [of_pane, of_late].into_iter().flatten().min()
     }
 
     /// Lets go of what only closed windows hold.
     fn let_go(&mut self) {
-        let open_from = self.closed_us.saturating_sub(self.size_us).saturating_add(1);
+        let open_from = self.window.open_from(self.closed_us);
         while self.panes.first_key_value().is_some_and(|(pane, _)| *pane < open_from) {
             self.panes.pop_first();
         }
         while self.changed.first().is_some_and(|pane| *pane < open_from) {
             self.changed.pop_first();
         }
-        for level in 1..=(self.size_us / self.slide_us).ilog2() {
+        for level in 1..=(self.window.size_us / self.window.pane_us).ilog2() {
             let first = Piece { level, number: i64::MIN };
             while let Some(piece) = self.merged.range(first..).next().map(|(piece, _)| *piece) {
-                let last_us = piece.end().saturating_sub(1).saturating_mul(self.slide_us);
+                let last_us = piece.end().saturating_sub(1).saturating_mul(self.window.pane_us);
                 if piece.level != level || last_us >= open_from {
                     break;
                 }
@@ -311,21 +316,21 @@ impl Panes {
 
     /// The number of the pane that starts at `pane_us`.
     fn number(&self, pane_us: i64) -> i64 {
-        pane_us.div_euclid(self.slide_us)
+        pane_us.div_euclid(self.window.pane_us)
     }
 
     /// The states of a piece; none where all its panes are empty.
     fn states_of(&mut self, piece: Piece) -> Result<Option<RecordBatch>, StreamError> {
         let Some(halves) = piece.halves() else {
-            let pane_us = piece.number.saturating_mul(self.slide_us);
+            let pane_us = piece.number.saturating_mul(self.window.pane_us);
             let pane = self.panes.get_mut(&pane_us);
             return pane.map(|pane| pane.states()).transpose();
         };
         if let Some(merged) = self.merged.get(&piece) {
             return Ok(Some(merged.clone()));
         }
-        let from_us = piece.start().saturating_mul(self.slide_us);
-        if self.panes.range(from_us..piece.end().saturating_mul(self.slide_us)).next().is_none() {
+        let from_us = piece.start().saturating_mul(self.window.pane_us);
+        if self.panes.range(from_us..piece.end().saturating_mul(self.window.pane_us)).next().is_none() {
             return Ok(None);
         }
         let [left, right] = halves.map(|half| self.states_of(half));
@@ -343,13 +348,13 @@ impl Panes {
     fn ends(&self, panes: impl IntoIterator<Item = i64>) -> Vec<i64> {
         let mut ends: Vec<i64> = Vec::new();
         for pane in panes {
-            let last = pane.saturating_add(self.size_us);
+            let last = self.window.last_end(pane);
             let before = ends.last().map_or(self.closed_us, |end| self.closed_us.max(*end));
-            let mut end = WindowSpec::first_end(self.slide_us, pane, Some(before));
+            let mut end = WindowSpec::first_end(self.window.pane_us, pane, Some(before));
             while end <= last {
                 ends.push(end);
                 // At the end of representable time there is no further window.
-                let Some(next) = end.checked_add(self.slide_us) else { break };
+                let Some(next) = end.checked_add(self.window.pane_us) else { break };
                 end = next;
             }
         }
@@ -380,36 +385,36 @@ impl Panes {
         let mut evaluated: Option<Evaluated> = None;
         let mut from = i64::MAX;
         for end in ends.into_iter().rev() {
-            let start = end.saturating_sub(self.size_us);
+            let start = self.window.start_of(end);
             let late = self.late_of(overlay, start, end)?;
-            let (keys, values, rows) = if self.slide_us == self.size_us && !overlay.panes.contains_key(&start)
-            {
-                let Some(pane) = self.panes.get_mut(&start) else { continue };
-                pane.table.evaluate()?
-            } else if end > newest {
-                let added: Vec<i64> = panes.range(start..from).copied().collect();
-                from = start;
-                if !added.is_empty() {
-                    evaluated = None;
-                    let mut batches = self.states_with(overlay, added)?;
-                    batches.extend(running.take());
-                    running = Some(self.aggregation.combine(&batches)?);
-                }
-                match &evaluated {
-                    Some(evaluated) if late.is_empty() => evaluated.clone(),
-                    _ if late.is_empty() => {
-                        evaluated.insert(self.aggregation.evaluate(running.as_ref())?).clone()
+            let (keys, values, rows) =
+                if self.window.pane_us == self.window.size_us && !overlay.panes.contains_key(&start) {
+                    let Some(pane) = self.panes.get_mut(&start) else { continue };
+                    pane.table.evaluate()?
+                } else if end > newest {
+                    let added: Vec<i64> = panes.range(start..from).copied().collect();
+                    from = start;
+                    if !added.is_empty() {
+                        evaluated = None;
+                        let mut batches = self.states_with(overlay, added)?;
+                        batches.extend(running.take());
+                        running = Some(self.aggregation.combine(&batches)?);
                     }
-                    _ => self.aggregation.evaluate(running.iter().chain(&late))?,
-                }
-            } else {
-                let mut batches = late;
-                for piece in Piece::cover(self.number(start), self.number(end)) {
-                    batches.extend(self.states_of(piece)?);
-                }
-                batches.extend(overlay.panes.range(start..end).flat_map(|(_, states)| states).cloned());
-                self.aggregation.evaluate(&batches)?
-            };
+                    match &evaluated {
+                        Some(evaluated) if late.is_empty() => evaluated.clone(),
+                        _ if late.is_empty() => {
+                            evaluated.insert(self.aggregation.evaluate(running.as_ref())?).clone()
+                        }
+                        _ => self.aggregation.evaluate(running.iter().chain(&late))?,
+                    }
+                } else {
+                    let mut batches = late;
+                    for piece in Piece::cover(self.number(start), self.number(end)) {
+                        batches.extend(self.states_of(piece)?);
+                    }
+                    batches.extend(overlay.panes.range(start..end).flat_map(|(_, states)| states).cloned());
+                    self.aggregation.evaluate(&batches)?
+                };
             if rows > 0 {
                 windows.push((end, keys, values, rows));
             }
@@ -452,7 +457,7 @@ impl Panes {
 
     /// The panes with their states: pane, end of the first window that takes them, and one batch.
     pub fn snapshot(&mut self) -> Result<Vec<(i64, i64, RecordBatch)>, StreamError> {
-        let slide_us = self.slide_us;
+        let slide_us = self.window.pane_us;
         let mut all = Vec::with_capacity(self.panes.len() + self.late.len());
         for (pane_us, pane) in &mut self.panes {
             all.push((*pane_us, pane_us.saturating_add(slide_us), pane.states()?));

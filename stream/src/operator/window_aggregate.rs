@@ -98,8 +98,8 @@ impl WindowPartial {
     /// No rows yet.
     pub fn new(spec: Arc<WindowAggregateSpec>) -> Result<Self, StreamError> {
         let stage = match spec.window {
-            WindowSpec::Hop { slide_us, .. } => {
-                Stage::Panes(PanePartials::new(spec.aggregation.clone(), slide_us))
+            WindowSpec::Fixed(window) => {
+                Stage::Panes(PanePartials::new(spec.aggregation.clone(), window.pane_us))
             }
             WindowSpec::Session { gap_us } => {
                 Stage::Sessions(Box::new(Sessions::partial(spec.aggregation.clone(), gap_us)?))
@@ -141,7 +141,13 @@ impl WindowPartial {
         times: &TimestampMicrosecondArray,
         closed_us: Option<i64>,
     ) -> Result<(), StreamError> {
+        let offset_us = self.spec.window.offset_us();
         match &mut self.stage {
+            Stage::Panes(panes) if offset_us != 0 => {
+                let times: TimestampMicrosecondArray =
+                    times.unary(|time: i64| time.saturating_sub(offset_us));
+                panes.update(batch, &times, closed_us.map(|closed| closed.saturating_sub(offset_us)))
+            }
             Stage::Panes(panes) => panes.update(batch, times, closed_us),
             Stage::Sessions(sessions) => sessions.update(batch, times, closed_us),
         }
@@ -160,7 +166,7 @@ impl WindowPartial {
                         limit_us => limit_us,
                     },
                 };
-                panes.take(limit_us)
+                panes.take(limit_us.map(|limit| limit.saturating_sub(self.spec.window.offset_us())))
             }
             Stage::Sessions(sessions) => {
                 let states = sessions.take_all()?;
@@ -199,9 +205,7 @@ impl WindowAggregate {
     /// No windows yet.
     pub fn new(spec: Arc<WindowAggregateSpec>) -> Result<Self, StreamError> {
         let state = match spec.window {
-            WindowSpec::Hop { slide_us, size_us } => {
-                State::Panes(Panes::new(spec.aggregation.clone(), slide_us, size_us))
-            }
+            WindowSpec::Fixed(window) => State::Panes(Panes::new(spec.aggregation.clone(), window)),
             WindowSpec::Session { gap_us } => {
                 State::Sessions(Box::new(Sessions::new(spec.aggregation.clone(), gap_us, spec.emit_all)?))
             }
@@ -242,11 +246,11 @@ impl WindowAggregate {
     /// Rows of fixed windows in the output schema.
     fn window_batch(&self, window: WindowRows) -> Result<RecordBatch, StreamError> {
         let (end_us, keys, values, rows) = window;
-        let size_us = match self.spec.window {
-            WindowSpec::Hop { size_us, .. } => size_us,
-            WindowSpec::Session { gap_us } => gap_us,
+        let WindowSpec::Fixed(window) = self.spec.window else {
+            return Err(StreamError::internal("rows of a fixed window in a session"));
         };
-        let spans = vec![(end_us.saturating_sub(size_us), end_us); rows];
+        let of = |time: i64| time.saturating_add(window.offset_us);
+        let spans = vec![(of(window.start_of(end_us)), of(end_us)); rows];
         self.output_batch(&spans, keys, values)
     }
 
@@ -309,8 +313,8 @@ impl WindowAggregate {
     /// The partial aggregates of the overlay.
     fn take_overlay(&mut self) -> Result<Overlay, StreamError> {
         let mut overlay = Overlay::default();
-        if let WindowSpec::Hop { slide_us, .. } = self.spec.window {
-            self.overlay.take(None)?.into_iter().for_each(|partial| overlay.push(partial, slide_us));
+        if let WindowSpec::Fixed(window) = self.spec.window {
+            self.overlay.take(None)?.into_iter().for_each(|partial| overlay.push(partial, window.pane_us));
         }
         Ok(overlay)
     }
@@ -363,6 +367,7 @@ impl Operator for WindowAggregate {
         let window = self.spec.window;
         let earliest_open = match &mut self.state {
             State::Panes(panes) => {
+                let limit_us = limit_us.saturating_sub(window.offset_us());
                 let closed = panes.close(limit_us)?;
                 let batches =
                     closed.into_iter().map(|w| self.window_batch(w)).collect::<Result<Vec<_>, _>>()?;

@@ -19,7 +19,7 @@ use crate::{
         window_aggregate::{GroupColumn, WindowAggregateSpec},
     },
     sink::EmitMode,
-    window::WindowSpec,
+    window::{Fixed, WindowSpec},
 };
 
 /// Where an operator runs.
@@ -326,8 +326,8 @@ fn window_details(spec: &WindowAggregateSpec) -> (String, Details) {
     }
     let keeps = match spec.window {
         WindowSpec::Session { .. } => "an entry for each open session",
-        WindowSpec::Hop { .. } if is_attached => "a group for each key of a window that is not complete",
-        WindowSpec::Hop { .. } => "panes of open windows, a group for each key",
+        WindowSpec::Fixed(_) if is_attached => "a group for each key of a window that is not complete",
+        WindowSpec::Fixed(_) => "panes of open windows, a group for each key",
     };
     details.push(("keeps", keeps.to_owned()));
     let writes = if spec.emit_all {
@@ -356,11 +356,17 @@ fn bound_text(bound: TimeBound) -> String {
 
 fn window_text(window: WindowSpec) -> String {
     match window {
-        WindowSpec::Hop { slide_us, size_us } if slide_us == size_us => {
-            format!("tumbling, {}", interval_text(size_us))
-        }
-        WindowSpec::Hop { slide_us, size_us } => {
-            format!("hopping, {} every {}", interval_text(size_us), interval_text(slide_us))
+        WindowSpec::Fixed(Fixed { pane_us, size_us, offset_us, cumulates }) => {
+            let (size, pane) = (interval_text(size_us), interval_text(pane_us));
+            let window = match cumulates {
+                true => format!("cumulating, up to {size} by {pane}"),
+                false if pane_us == size_us => format!("tumbling, {size}"),
+                false => format!("hopping, {size} every {pane}"),
+            };
+            match offset_us {
+                0 => window,
+                offset => format!("{window}, {} after the epoch", interval_text(offset)),
+            }
         }
         WindowSpec::Session { gap_us } => format!("session, gap {}", interval_text(gap_us)),
     }

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     error::{SqlError, StreamError},
     sql::functions::window::marker,
-    window::WindowSpec,
+    window::{Fixed, WindowSpec},
 };
 
 /// What a rule makes of a node: `Err` gives a node that it does not know back.
@@ -122,26 +122,53 @@ impl Context<'_> {
     fn window(&self, kind: &str, intervals: &[Expr], args: &[Expr]) -> Result<WindowSpec, StreamError> {
         let mut micros = Vec::new();
         for interval in intervals {
-            let length = interval_micros(interval).filter(|length| *length > 0).ok_or_else(|| {
+            micros.push(interval_micros(interval).ok_or_else(|| {
                 self.error(args, "this is not the length of a window")
                     .with_help("write a positive interval of days or less, such as INTERVAL '1' MINUTE")
-            })?;
-            micros.push(length);
+            })?);
         }
-        match (kind, micros.as_slice()) {
-            ("tumble", [size]) => Ok(WindowSpec::tumble(*size)),
-            ("hop", [slide, size]) if size % slide == 0 => {
-                Ok(WindowSpec::Hop { slide_us: *slide, size_us: *size })
+        let window = match (kind, micros.as_slice()) {
+            ("tumble", [size]) => WindowSpec::tumble(*size),
+            ("tumble", [size, offset]) => WindowSpec::Fixed(Fixed::hop(*size, *size).with_offset(*offset)),
+            ("hop", [slide, size]) => WindowSpec::Fixed(Fixed::hop(*slide, *size)),
+            ("hop", [slide, size, offset]) => {
+                WindowSpec::Fixed(Fixed::hop(*slide, *size).with_offset(*offset))
             }
-            ("hop", [_, _]) => Err(self
-                .error(args, "the size of a hopping window must be a whole multiple of its slide")
-                .with_help("the slide comes first: HOP(…, INTERVAL '1' MINUTE, INTERVAL '1' HOUR)")
-                .into()),
-            ("session", [gap]) => Ok(WindowSpec::Session { gap_us: *gap }),
-            (kind, given) => Err(self
-                .error(args, format!("{kind} does not take {} intervals", given.len()))
-                .with_help("write tumble(size), hop(slide, size) or session(gap)")
-                .into()),
+            ("cumulate", [step, size]) => WindowSpec::Fixed(Fixed::cumulate(*step, *size)),
+            ("cumulate", [step, size, offset]) => {
+                WindowSpec::Fixed(Fixed::cumulate(*step, *size).with_offset(*offset))
+            }
+            ("session", [gap]) => WindowSpec::Session { gap_us: *gap },
+            (kind, given) => {
+                return Err(self
+                    .error(args, format!("{kind} does not take {} intervals", given.len()))
+                    .with_help("write tumble(size), hop(slide, size), cumulate(step, size) or session(gap); all but session take an offset as well")
+                    .into());
+            }
+        };
+        let lengths = &micros[..micros.len().min(if matches!(kind, "hop" | "cumulate") { 2 } else { 1 })];
+        if lengths.iter().any(|length| *length <= 0) {
+            return Err(self
+                .error(args, "this is not the length of a window")
+                .with_help("write a positive interval, such as INTERVAL '1' MINUTE")
+                .into());
+        }
+        match window {
+            WindowSpec::Fixed(fixed) if fixed.size_us % fixed.pane_us != 0 => {
+                let (size, part) = if fixed.cumulates {
+                    ("largest size of a cumulating window", "step")
+                } else {
+                    ("size of a hopping window", "slide")
+                };
+                Err(self
+                    .error(args, format!("the {size} must be a whole multiple of its {part}"))
+                    .with_help(format!(
+                        "the {part} comes first: {}(…, INTERVAL '1' MINUTE, INTERVAL '1' HOUR)",
+                        kind.to_uppercase()
+                    ))
+                    .into())
+            }
+            window => Ok(window),
         }
     }
 }

@@ -13,8 +13,8 @@
 //!       __window_end('hop', …) AS window_end, __window_time('hop', …) AS window_time FROM events)
 //! ```
 //!
-//! `TUMBLE`, `HOP` and `SESSION` (with `PARTITION BY`) are understood, with positional or named arguments
-//! (`DATA =>`, `TIMECOL =>`, `SIZE =>`, `SLIDE =>`, `GAP =>`). The new tokens carry the place of the ones they
+//! `TUMBLE`, `HOP`, `CUMULATE` and `SESSION` (with `PARTITION BY`) are understood, with positional or named arguments
+//! (`DATA =>`, `TIMECOL =>`, `SIZE =>`, `SLIDE =>`, `STEP =>`, `GAP =>`, and but for sessions `OFFSET =>`). The new tokens carry the place of the ones they
 //! stand for.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -23,12 +23,17 @@ use super::tokens::{identifier, is_word, keyword, place};
 use crate::error::SqlError;
 
 /// The functions and their arguments after `DATA` and `TIMECOL`, in order.
-const FUNCTIONS: [(&str, &[&str], &str); 3] = [
+const FUNCTIONS: [(&str, &[&str], &str); 4] = [
     ("TUMBLE", &["SIZE"], "TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE))"),
     (
         "HOP",
         &["SLIDE", "SIZE"],
         "TABLE(HOP(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE, INTERVAL '1' HOUR))",
+    ),
+    (
+        "CUMULATE",
+        &["STEP", "SIZE"],
+        "TABLE(CUMULATE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' HOUR, INTERVAL '1' DAY))",
     ),
     (
         "SESSION",
@@ -106,10 +111,14 @@ fn expand(
         FUNCTIONS.iter().find(|(name, ..)| is_word(&function.token, name))
     else {
         return Err(at(function, &format!("unknown window function {}", function.token))
-            .with_help("the window functions are TUMBLE, HOP and SESSION"));
+            .with_help("the window functions are TUMBLE, HOP, CUMULATE and SESSION"));
     };
     let usage =
         |token: &TokenWithSpan, message: &str| at(token, message).with_help(format!("write {example}"));
+
+    let is_session = *name == "SESSION";
+    let interval_names: Vec<&str> =
+        interval_names.iter().copied().chain((!is_session).then_some("OFFSET")).collect();
 
     // Sort the arguments into data, time column and intervals.
     let mut slots: Vec<Option<Vec<TokenWithSpan>>> = vec![None; 2 + interval_names.len()];
@@ -139,10 +148,11 @@ fn expand(
     let (table, partition_by) = data_argument(next("its table")?, |token, message| usage(token, message))?;
     let time = descriptor(next("DESCRIPTOR(time_column)")?, |token, message| usage(token, message))?;
     let mut intervals = Vec::new();
-    for interval in *interval_names {
+    for interval in interval_names.iter().filter(|name| **name != "OFFSET") {
         intervals.push(next(&format!("its {interval}"))?);
     }
-    if !partition_by.is_empty() && *name != "SESSION" {
+    intervals.extend(slots.next().flatten());
+    if !partition_by.is_empty() && !is_session {
         return Err(usage(function, &format!("{name} takes no PARTITION BY")));
     }
 
@@ -296,7 +306,7 @@ mod tests {
           at line 2, column 12
           2 | FROM TABLE(TUMBEL(TABLE e, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
             |            ^
-          help: the window functions are TUMBLE, HOP and SESSION
+          help: the window functions are TUMBLE, HOP, CUMULATE and SESSION
         ");
         insta::assert_snapshot!(rewritten("SELECT * FROM TABLE(HOP(TABLE e, ts, INTERVAL '1' MINUTE))"), @r"
         expected DESCRIPTOR(time_column)

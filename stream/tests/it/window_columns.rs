@@ -316,3 +316,75 @@ fn aggregates_that_depend_on_order() {
     12:02:30  12:03:00  5      5     b
     ");
 }
+
+#[test]
+fn windows_that_cumulate() {
+    let window =
+        "TABLE(CUMULATE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE, INTERVAL '3' MINUTE))";
+    let rows = check(
+        EVENTS,
+        "s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT",
+        &format!("SELECT window_start, window_end, COUNT(*) FROM {window} GROUP BY window_start, window_end"),
+    );
+    assert_snapshot!(rows, @r"
+    s         e         n
+    12:00:00  12:01:00  2
+    12:00:00  12:02:00  4
+    12:00:00  12:03:00  5
+    ");
+    // Assigned row by row it is the same.
+    let assigned = check(
+        EVENTS,
+        "s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT",
+        &format!(
+            "SELECT window_start, window_end, COUNT(*) FROM {window}
+             WHERE window_end > window_start GROUP BY window_start, window_end"
+        ),
+    );
+    assert_eq!(assigned, rows);
+}
+
+#[test]
+fn windows_with_an_offset() {
+    let rows = |window: &str, filter: &str| {
+        check(
+            EVENTS,
+            "s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT",
+            &format!(
+                "SELECT window_start, window_end, COUNT(*) FROM TABLE({window}) {filter}
+                 GROUP BY window_start, window_end"
+            ),
+        )
+    };
+    let windows = [
+        ("TUMBLE", "INTERVAL '1' MINUTE, INTERVAL '20' SECOND"),
+        ("TUMBLE", "INTERVAL '1' MINUTE, INTERVAL '-40' SECOND"),
+        ("HOP", "INTERVAL '1' MINUTE, INTERVAL '2' MINUTE, INTERVAL '20' SECOND"),
+        ("CUMULATE", "INTERVAL '1' MINUTE, INTERVAL '2' MINUTE, INTERVAL '80' SECOND"),
+    ];
+    let rows = windows.map(|(name, intervals)| {
+        let window = format!("{name}(TABLE events, DESCRIPTOR(`time`), {intervals})");
+        let rows_of_window = rows(&window, "");
+        assert_eq!(rows_of_window, rows(&window, "WHERE window_end > window_start"), "{window}");
+        rows_of_window
+    });
+    assert_eq!(rows[0], rows[1]);
+    assert_snapshot!(rows[1..].join("\n\n"), @r"
+    s         e         n
+    11:59:20  12:00:20  1
+    12:00:20  12:01:20  3
+    12:02:20  12:03:20  1
+
+    s         e         n
+    11:58:20  12:00:20  1
+    11:59:20  12:01:20  4
+    12:00:20  12:02:20  3
+    12:01:20  12:03:20  1
+    12:02:20  12:04:20  1
+
+    s         e         n
+    11:59:20  12:00:20  1
+    11:59:20  12:01:20  4
+    12:01:20  12:03:20  1
+    ");
+}

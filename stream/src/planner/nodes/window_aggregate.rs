@@ -128,7 +128,7 @@ impl StreamingNode for WindowAggregateNode {
         let input = inputs.first().map(Vec::as_slice).unwrap_or_default();
         // No window that is written ends at the watermark or before it; a session may end right at it.
         let ends = match self.window {
-            WindowSpec::Hop { .. } => TimeBound::EVENT.later_by(-1),
+            WindowSpec::Fixed(_) => TimeBound::EVENT.later_by(-1),
             WindowSpec::Session { .. } => TimeBound::EVENT,
         };
         let bounding = of_expr(&self.time, schema, input);
@@ -153,7 +153,10 @@ impl StreamingNode for WindowAggregateNode {
         match self.group_columns.get(column) {
             // Sessions that end together are written together; those that start together are not.
             Some(GroupColumn::WindowEnd | GroupColumn::WindowTime) => true,
-            Some(GroupColumn::WindowStart) => matches!(self.window, WindowSpec::Hop { .. }),
+            // Cumulating windows that start together are written one after another, too.
+            Some(GroupColumn::WindowStart) => {
+                matches!(self.window, WindowSpec::Fixed(window) if !window.cumulates)
+            }
             Some(GroupColumn::Key(key)) => self.is_attached() && self.keys[*key] == self.time,
             Some(GroupColumn::Window) | None => false,
         }

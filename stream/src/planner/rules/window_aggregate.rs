@@ -311,7 +311,7 @@ fn below(plan: &LogicalPlan) -> Option<(&WindowAssignNode, Vec<Option<usize>>)> 
             // leaves out whole sessions.
             let partition = match assign.window {
                 WindowSpec::Session { .. } => Some(partition_columns(assign)?),
-                WindowSpec::Hop { .. } => None,
+                WindowSpec::Fixed(_) => None,
             };
             let is_barred = |index: usize| {
                 index >= width || partition.as_ref().is_some_and(|keys| !keys.contains(&index))

@@ -35,8 +35,9 @@ struct WindowMarker {
     signature: Signature,
 }
 
-const FUNCTIONS: [(&str, Marker); 6] = [
+const FUNCTIONS: [(&str, Marker); 7] = [
     ("tumble", Marker::Window),
+    ("cumulate", Marker::Window),
     ("hop", Marker::Window),
     ("session", Marker::Window),
     ("__window_start", Marker::Start),
