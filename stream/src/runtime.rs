@@ -18,6 +18,7 @@
 //! | [`deduplicate`] | keys already seen |
 //! | [`graph`] | the merge stage: operators, watermarks, what goes to which sink |
 //! | [`sink_task`] | drives one sink |
+//! | [`promises`] | what the job has promised, where idle partitions wake up |
 //! | [`dead_letters`] | what is set aside, with its bytes |
 //! | [`checkpoint`] | state to files and back |
 //! | [`clock`] | the one place where time of day comes in |
@@ -41,5 +42,6 @@ pub mod intake;
 pub mod job;
 pub mod messages;
 pub mod partition;
+pub mod promises;
 pub mod sink_task;
 pub mod worker;

@@ -161,6 +161,19 @@ pub trait Reader: Send {
     /// Whether the partition of this index is bounded and read to its end.
     fn has_ended(&self, partition: usize) -> bool;
 
+    /// Whether the partition of this index may be idle: it is not bounded, and all that it held when that was last known
+    /// has been handed out. A partition of which nothing comes because its reader is behind or cannot reach it is not.
+    /// Asked after each poll that brought nothing of it.
+    fn may_be_caught_up(&self, partition: usize) -> bool {
+        let _ = partition;
+        false
+    }
+
+    /// The same for certain, where that has to be asked for. Asked before a partition counts as idle; may take a second.
+    fn is_caught_up(&mut self, partition: usize) -> Result<bool, StreamError> {
+        Ok(self.may_be_caught_up(partition))
+    }
+
     /// Positions that were skipped because they no longer exist (retention), summed since the start.
     fn lost(&self) -> u64 {
         0
@@ -236,8 +249,8 @@ impl SourceRegistry {
 pub struct SourceOptions {
     /// `'allowed-lateness'`: how long windows take rows after the watermark passed their end. Default 0.
     pub allowed_lateness_us: i64,
-    /// `'idle-timeout'`: a partition without records for so long no longer holds the watermark back.
-    /// Default 30 s; `0 s` turns it off.
+    /// `'idle-timeout'`: a partition that has been read to its end and without records for so long no longer holds the
+    /// watermark back. Default 30 s; `0 s` turns it off. What is bounded is never idle: it ends.
     pub idle_timeout: Duration,
     /// `'max-future'`: how far an event time may lie ahead of the clock before it no longer pushes the
     /// watermark. Default 10 minutes.

@@ -32,6 +32,8 @@ mod extremes;
 mod hostile;
 #[path = "it/language.rs"]
 mod language;
+#[path = "it/idle.rs"]
+mod idle;
 #[path = "it/lateness.rs"]
 mod lateness;
 #[path = "it/many.rs"]

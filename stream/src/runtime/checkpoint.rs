@@ -48,6 +48,8 @@ pub struct PartitionState {
     pub position: Option<Offset>,
     /// The highest event time that pushed the watermark.
     pub max_time_us: Option<i64>,
+    /// Its watermark, which may be above what follows from that if it was idle for a time.
+    pub watermark: Watermark,
     /// Keys already seen; in a file of their own.
     #[serde(skip)]
     pub keys: Option<RecordBatch>,
@@ -74,6 +76,7 @@ impl PartitionState {
             id: partition.id.clone(),
             position: partition.position,
             max_time_us: partition.max_time_us(),
+            watermark: partition.progress().watermark(),
             keys,
         })
     }
@@ -81,6 +84,7 @@ impl PartitionState {
     /// Gives a new partition this state.
     pub fn restore(&self, partition: &mut Partition, delay_us: i64) -> Result<(), StreamError> {
         partition.restore(self.position, self.max_time_us, delay_us);
+        partition.wake(self.watermark);
         if let (Some(keys), Some(deduplicator)) = (&self.keys, partition.deduplicator()) {
             let buckets = keys.column(0).as_primitive_opt::<Int64Type>();
             let hashes = keys.column(1).as_any().downcast_ref::<FixedSizeBinaryArray>();

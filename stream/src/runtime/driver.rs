@@ -65,6 +65,8 @@ pub(super) struct Driver {
     /// Sinks of the script; one more is for dead letters.
     pub(super) query_sinks: usize,
     pub(super) workers: Vec<WorkerState>,
+    /// By source and worker: its progress, and the awakenings that it knew of.
+    pub(super) told: BTreeMap<(usize, usize), (Progress, u64)>,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) last_states: BTreeMap<(usize, PartitionId), PartitionState>,
     pub(super) source_tables: Vec<String>,
@@ -211,8 +213,8 @@ impl Driver {
                 }
             }
             ToMerge::Rows { node, batch, .. } => self.graph.rows(node, batch)?,
-            ToMerge::Progress { worker, source, progress } => {
-                self.graph.progress(source, worker, progress);
+            ToMerge::Progress { worker, source, progress, wakes } => {
+                self.told.insert((source, worker), (progress, wakes));
             }
             ToMerge::Ready { worker, emission } => self.workers[worker].emission = emission,
             ToMerge::SetAside { mut letters, .. } => self.letters.append(&mut letters),
@@ -252,12 +254,24 @@ impl Driver {
         Ok(())
     }
 
+    /// Takes what the workers have told, and promises what follows from it.
+    fn promise(&mut self) {
+        let mut promises = self.control.promises.lock();
+        for ((source, worker), (progress, wakes)) in &self.told {
+            let progress = promises[*source].progress_of(*worker, *progress, *wakes);
+            self.graph.progress(*source, *worker, progress);
+        }
+        for (source, promise) in promises.iter_mut().enumerate() {
+            promise.raise(self.graph.source_watermark(source));
+        }
+    }
+
     /// Closes what can be closed.
     async fn advance(&mut self) -> Result<(), StreamError> {
+        self.promise();
         loop {
             let outputs = self.graph.advance()?;
             let watermark = self.graph.watermark().time().micros();
-            self.control.watermark_us.store(watermark, Ordering::Relaxed);
             self.status.watermark_us.store(watermark, Ordering::Relaxed);
             self.send(outputs).await?;
             if !self.graph.is_behind() {

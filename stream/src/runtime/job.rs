@@ -24,6 +24,7 @@ use super::{
     intake::IntakePlan,
     messages::Control,
     partition::{Partition, SharedPartition},
+    promises::Promises,
     sink_task,
     worker::{Worker, WorkerPartition, WorkerSource},
 };
@@ -35,7 +36,7 @@ use crate::{
     sink::Sink,
     source::{RawBatch, Source, StartAt},
     table::TableDef,
-    time::{Epoch, PartitionId},
+    time::{Epoch, PartitionId, Watermark},
 };
 
 /// Flushes between compute threads and merge task that may wait: enough for the threads to go on while windows are
@@ -189,17 +190,18 @@ impl Job {
             epoch: AtomicU64::new(checkpoint.epoch.map_or(0, Epoch::number)),
         });
 
+        let promised = promised(&plan, &checkpoint);
         let control = Arc::new(Control {
             epoch: AtomicU64::new(epoch.number()),
             emission: AtomicU64::new(0),
             stop_after: AtomicU64::new(u64::MAX),
             drain: AtomicBool::new(false),
             abort: AtomicBool::new(false),
-            watermark_us: AtomicI64::new(i64::MIN),
+            promises: Promises::new(promised.clone()),
         });
         let job_control = Arc::clone(&control);
         let (merge_sender, merge_inbox) = mpsc::channel(MERGE_QUEUE);
-        let inputs = inputs(&plan, opened.clone(), &checkpoint, store.is_some())?;
+        let inputs = inputs(&plan, opened.clone(), (&checkpoint, &promised), store.is_some())?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let most = inputs.iter().map(Input::most_workers).max().unwrap_or(1).max(1);
         let workers = plan.settings.parallelism.or(options.parallelism).unwrap_or(cores).clamp(1, most);
@@ -251,6 +253,7 @@ impl Job {
             revision: checkpoint.revision,
             query_sinks: plan.sinks.len(),
             workers: (0..workers).map(|_| WorkerState::default()).collect(),
+            told: BTreeMap::new(),
             stopped,
             last_states: BTreeMap::new(),
             source_tables: plan.sources.iter().map(|source| source.table.name.clone()).collect(),
@@ -341,6 +344,16 @@ fn restore_ledger(
     }
 }
 
+/// What had been promised of each source at a checkpoint: what the nodes that it feeds were told.
+fn promised(plan: &JobPlan, checkpoint: &Checkpoint) -> Vec<Watermark> {
+    let of_source = |source: usize| {
+        let locals = plan.locals.iter().filter(|local| local.source == source);
+        let marks = locals.filter_map(|local| checkpoint.nodes.get(local.node));
+        marks.map(|(marks, _)| marks.marks_in.watermark).max().unwrap_or(Watermark::START)
+    };
+    (0..plan.sources.len()).map(of_source).collect()
+}
+
 /// A source with its partitions as they are when the job starts.
 struct Input {
     source: Arc<dyn Source>,
@@ -370,7 +383,7 @@ impl Input {
 fn inputs(
     plan: &JobPlan,
     opened: Vec<Arc<dyn Source>>,
-    checkpoint: &Checkpoint,
+    (checkpoint, promised): (&Checkpoint, &[Watermark]),
     has_checkpoints: bool,
 ) -> Result<Vec<Input>, StreamError> {
     let mut inputs = Vec::new();
@@ -383,6 +396,8 @@ fn inputs(
             if let Some(state) = state {
                 state.restore(&mut partition, delay_us)?;
             }
+            // Of one that was idle, or was not there, more has been promised than it says itself.
+            partition.wake(promised[index]);
             let start = state.and_then(|state| state.position).map_or(StartAt::Configured, StartAt::Position);
             partitions.push((Arc::new(SharedPartition::new(partition)), start));
         }

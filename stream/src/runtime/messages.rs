@@ -1,12 +1,12 @@
 //! What compute threads and merge task tell each other: a thread sends [`ToMerge`], many at once through its
 //! [`Outbox`]; the task sets what it wants of all threads in [`Control`], at which they look between two reads.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use arrow::record_batch::RecordBatch;
 use tokio::sync::mpsc;
 
-use super::{checkpoint::PartitionState, dead_letters::DeadLetter};
+use super::{checkpoint::PartitionState, dead_letters::DeadLetter, promises::Promises};
 use crate::{
     error::StreamError,
     ledger::SourceLedger,
@@ -45,6 +45,8 @@ pub enum ToMerge {
         source: usize,
         /// Its progress.
         progress: Progress,
+        /// The awakenings of the source's partitions that it knows of; see [`promises`](super::promises).
+        wakes: u64,
     },
     /// Everything before it belongs to the epoch.
     Barrier {
@@ -103,8 +105,8 @@ pub struct Control {
     pub drain: AtomicBool,
     /// Stop at once.
     pub abort: AtomicBool,
-    /// How far the job has come, in microseconds.
-    pub watermark_us: AtomicI64,
+    /// What has been promised of the sources.
+    pub promises: Promises,
 }
 
 /// The merge task has ended.

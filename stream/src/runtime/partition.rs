@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     ops::{Deref, DerefMut},
     sync::{Condvar, Mutex, MutexGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arrow::{
@@ -39,6 +39,11 @@ use crate::{
     time::{EventTime, Offset, PartitionId, Progress, Watermark},
 };
 
+/// Two polls that lie further apart than half the idle timeout, or than the greater of these, were held up: by a process
+/// that was stopped, or by what comes behind. What had come meanwhile may not have been seen yet. Below the lesser of
+/// them no timeout is too short to be measured.
+const HELD_UP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
 /// One partition's progress.
 pub struct Partition {
     /// Which it is.
@@ -48,7 +53,10 @@ pub struct Partition {
     /// The highest event time that may push the watermark.
     max_time_us: Option<i64>,
     watermark: Watermark,
-    last_record: Instant,
+    /// When its last poll came back.
+    polled: Option<Instant>,
+    /// Since when its reader has been at its end and nothing came, without a poll that was held up.
+    quiet_since: Option<Instant>,
     idle: bool,
     deduplicator: Option<Deduplicator>,
 }
@@ -64,7 +72,8 @@ impl Partition {
             position: None,
             max_time_us: None,
             watermark: Watermark::START,
-            last_record: Instant::now(),
+            polled: None,
+            quiet_since: None,
             idle: false,
             deduplicator,
         }
@@ -94,30 +103,60 @@ impl Partition {
         if self.idle { Progress::Idle(self.watermark) } else { Progress::Active(self.watermark) }
     }
 
-    /// Marks it idle if nothing came for long; `timeout` zero for never.
-    pub fn check_idle(&mut self, now: Instant, timeout: std::time::Duration) {
-        if !timeout.is_zero() && now.saturating_duration_since(self.last_record) >= timeout {
-            self.idle = true;
+    /// Notes that a poll came back `now` without records of it. It is idle when it has been quiet for `timeout` (zero for
+    /// never): nothing came though its reader may have caught up with its end, no poll was held up, and the reader can
+    /// `confirm` it. One that is not quiet any more answers `false` and has to be [woken](Self::wake) if it is idle: what
+    /// it holds is not known.
+    pub fn note_quiet(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        may_be_caught_up: bool,
+        confirm: impl FnOnce() -> Result<bool, StreamError>,
+    ) -> Result<bool, StreamError> {
+        if timeout.is_zero() {
+            return Ok(true);
         }
+        let most = (timeout / 2).clamp(HELD_UP.0, HELD_UP.1);
+        let polled = self.polled.replace(now);
+        let is_held_up = polled.is_none_or(|before| now.saturating_duration_since(before) > most);
+        if is_held_up || !may_be_caught_up {
+            self.quiet_since = may_be_caught_up.then_some(now);
+            return Ok(false);
+        }
+        let since = *self.quiet_since.get_or_insert(now);
+        if !self.idle && now.saturating_duration_since(since) >= timeout {
+            self.idle = confirm()?;
+            self.quiet_since = self.idle.then_some(since);
+        }
+        Ok(true)
     }
 
-    /// Takes decoded rows in. `job_watermark` is how far the job has come: a partition that wakes up starts
-    /// there at least, since windows below may have been closed without it.
+    /// Whether nobody waits for it.
+    pub fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// It is waited for again. What has been `promised` without it holds for its records: those below are late.
+    pub fn wake(&mut self, promised: Watermark) {
+        self.idle = false;
+        self.quiet_since = None;
+        self.watermark.advance(promised);
+    }
+
+    /// Takes decoded rows in, of a poll that came back `now`.
     pub fn take_in(
         &mut self,
         of: &Records<'_>,
         decoded: Decoded,
         now: Instant,
-        job_watermark: Watermark,
         intake: &mut Intake,
     ) -> Result<(), StreamError> {
         if of.raw.is_empty() {
             return Ok(());
         }
-        if std::mem::take(&mut self.idle) {
-            self.watermark.advance(job_watermark);
-        }
-        self.last_record = now;
+        self.polled = Some(now);
+        self.quiet_since = None;
         self.position = of.raw.next_position().or(self.position);
         let Decoded { batch, mut records } = decoded;
         let time_column = of.plan.source.time_column;
@@ -244,18 +283,21 @@ fn take_late(
             continue;
         }
         intake.counts.late_dropped += 1;
-        let behind = watermark.time().micros().saturating_sub(time);
-        let reason = format!(
-            "event time {} is {} ms below the watermark",
-            EventTime::from_micros(time),
-            behind / 1_000
-        );
+        let reason = late_reason(EventTime::from_micros(time), watermark);
         let reject = Reject { record: records[row], reason };
         intake.dead_letters.push(of.letter(Kind::Late, reject, Some(time)));
     }
     let batch = take_record_batch(batch, &UInt32Array::from(rows))?;
     intake.rows.push(Accepted { batch, late_at: Some(watermark) });
     Ok(())
+}
+
+fn late_reason(time: EventTime, watermark: Watermark) -> String {
+    if watermark == Watermark::END {
+        return format!("event time {time} came after the stream had been read to its end");
+    }
+    let behind = watermark.time().micros().saturating_sub(time.micros());
+    format!("event time {time} is {} ms below the watermark", behind / 1_000)
 }
 
 fn times(batch: &RecordBatch, column: usize) -> Result<&[i64], StreamError> {

@@ -33,7 +33,7 @@ use crate::{
     },
     planner::{LocalPlan, Terminal},
     source::{Polled, RawBatch, Reader},
-    time::{Epoch, EventTime, Progress, Watermark, combine},
+    time::{Epoch, Progress, Watermark, combine},
 };
 
 /// Records that are read at once.
@@ -128,8 +128,10 @@ pub struct Worker {
     chains: Vec<Chain>,
     outbox: Outbox,
     control: Arc<Control>,
-    /// The progress that was told last, by source.
-    sent: Vec<Option<Progress>>,
+    /// The progress that was told last, by source, and the awakenings it knew of.
+    sent: Vec<Option<(Progress, u64)>>,
+    /// Awakenings of partitions, by source.
+    wakes: Vec<u64>,
     /// Records taken in since the last flush.
     unflushed: u64,
     epoch: Epoch,
@@ -184,6 +186,7 @@ impl Worker {
             });
         }
         let sent = vec![None; sources.len()];
+        let wakes = vec![0; sources.len()];
         Ok(Worker {
             id,
             sources,
@@ -191,6 +194,7 @@ impl Worker {
             outbox: Outbox::new(merge),
             control,
             sent,
+            wakes,
             unflushed: 0,
             epoch,
             emission: 0,
@@ -312,13 +316,21 @@ impl Worker {
     /// are left.
     fn take_in(&mut self, source: usize, partition: usize, most: usize) -> Result<(), Halt> {
         let now = Instant::now();
-        let job_watermark =
-            Watermark::at(EventTime::from_micros(self.control.watermark_us.load(Ordering::Relaxed)));
         let from = &mut self.sources[source];
         let of = &mut from.partitions[partition];
+        let mut wake = || {
+            let wake = self.control.promises.wake(from.source, self.id);
+            self.wakes[source] = wake.number;
+            wake.at
+        };
         if of.waiting.is_empty() {
+            let (reader, timeout) = (&mut from.reader, from.plan.source.options.idle_timeout);
+            let may_be_caught_up = reader.may_be_caught_up(partition);
             let mut held = of.shared.hold(None).ok_or(Halt::Gone)?;
-            held.check_idle(now, from.plan.source.options.idle_timeout);
+            let stays = held.note_quiet(now, timeout, may_be_caught_up, || reader.is_caught_up(partition))?;
+            if !stays && held.is_idle() {
+                held.wake(wake());
+            }
             of.progress = held.progress();
             return Ok(());
         }
@@ -329,7 +341,10 @@ impl Worker {
             {
                 let records = Records { plan: &from.plan, partition: of.shared.id(), raw: &raw };
                 let mut held = of.shared.hold(raw.turn()).ok_or(Halt::Gone)?;
-                held.take_in(&records, decoded, now, job_watermark, &mut intake)?;
+                if held.is_idle() {
+                    held.wake(wake());
+                }
+                held.take_in(&records, decoded, now, &mut intake)?;
                 of.progress = held.progress();
                 if let Some(max) = held.max_time_us() {
                     from.counters.saw_event_time(max);
@@ -384,9 +399,10 @@ impl Worker {
                 }
             }
             let Some(progress) = progress else { continue };
-            if self.sent[index] != Some(progress) {
-                self.sent[index] = Some(progress);
-                self.outbox.push(ToMerge::Progress { worker: self.id, source, progress });
+            let wakes = self.wakes[index];
+            if self.sent[index] != Some((progress, wakes)) {
+                self.sent[index] = Some((progress, wakes));
+                self.outbox.push(ToMerge::Progress { worker: self.id, source, progress, wakes });
             }
         }
         Ok(())

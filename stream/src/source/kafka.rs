@@ -31,7 +31,7 @@ use rdkafka::{
 
 use self::{
     batch::BatchConsumer,
-    reader::{Indexes, KafkaReader, Reading},
+    reader::{CaughtUp, Indexes, KafkaReader, Reading},
 };
 use super::{Reader, Source, SourceFactory, StartAt};
 use crate::{
@@ -116,7 +116,8 @@ impl Config {
         // The engine decides what is committed and when.
         client.set("enable.auto.commit", "false");
         client.set("enable.auto.offset.store", "false");
-        client.set("enable.partition.eof", if self.bounded { "true" } else { "false" });
+        // Where a bounded read is done, and whether a partition may be idle.
+        client.set("enable.partition.eof", "true");
         client
     }
 
@@ -250,7 +251,7 @@ impl Source for KafkaSource {
             };
             let end = self.ends.get(id).copied();
             let done = matches!((next, end), (Some(next), Some(end)) if next >= end);
-            reading.push(Reading { next, end, done, ended_in_batch: None });
+            reading.push(Reading { next, end, done, ended_in_batch: None, caught_up: CaughtUp::No });
         }
         consumer.assign(&assignment).map_err(refused)?;
         let consumer = BatchConsumer::new(consumer)

@@ -23,6 +23,13 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Records(Vec<Vec<u8>>),
+    /// Nothing comes for so long; whether the reader has caught up with the end.
+    Nothing(Duration, bool),
+}
+
+/// Polls of a moment each that bring nothing, for so many milliseconds together.
+pub(crate) fn quiet(millis: usize, is_caught_up: bool) -> Vec<Step> {
+    vec![Step::Nothing(Duration::from_millis(5), is_caught_up); millis / 5]
 }
 
 /// Steps of so many records.
@@ -39,6 +46,7 @@ struct ScriptedSource {
 struct ScriptedReader {
     partitions: Vec<VecDeque<Step>>,
     offsets: Vec<i64>,
+    caught_up: Vec<bool>,
 }
 
 #[async_trait::async_trait]
@@ -66,7 +74,12 @@ impl Source for ScriptedSource {
     fn reader(&self, partitions: &[(PartitionId, StartAt)]) -> Result<Box<dyn Reader>, StreamError> {
         let steps = |(id, _): &(PartitionId, StartAt)| self.partitions.lock().unwrap()[id].clone().into();
         let offsets = vec![0; partitions.len()];
-        Ok(Box::new(ScriptedReader { partitions: partitions.iter().map(steps).collect(), offsets }))
+        let caught_up = vec![false; partitions.len()];
+        Ok(Box::new(ScriptedReader {
+            partitions: partitions.iter().map(steps).collect(),
+            offsets,
+            caught_up,
+        }))
     }
 
     fn commit(&self, _: &BTreeMap<PartitionId, Offset>) -> Result<(), StreamError> {
@@ -76,21 +89,31 @@ impl Source for ScriptedSource {
 
 impl Reader for ScriptedReader {
     fn poll(&mut self, batches: &mut [RawBatch], _: usize, _: Duration) -> Result<Polled, StreamError> {
-        let mut polled = Polled::End;
+        let (mut polled, mut takes) = (Polled::End, Duration::ZERO);
         for (index, batch) in batches.iter_mut().enumerate() {
             let Some(step) = self.partitions[index].pop_front() else { continue };
             polled = Polled::Records;
-            let Step::Records(records) = step;
-            for record in records {
-                batch.push(&record, Offset::new(self.offsets[index]));
-                self.offsets[index] += 1;
+            self.caught_up[index] = matches!(step, Step::Nothing(_, true));
+            match step {
+                Step::Nothing(time, _) => takes = takes.max(time),
+                Step::Records(records) => {
+                    for record in records {
+                        batch.push(&record, Offset::new(self.offsets[index]));
+                        self.offsets[index] += 1;
+                    }
+                }
             }
         }
+        std::thread::sleep(takes);
         Ok(polled)
     }
 
     fn drain(&mut self) -> Result<(), StreamError> {
         Ok(())
+    }
+
+    fn may_be_caught_up(&self, partition: usize) -> bool {
+        self.caught_up[partition]
     }
 
     fn has_ended(&self, partition: usize) -> bool {

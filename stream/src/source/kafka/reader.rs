@@ -21,6 +21,22 @@ use crate::{
     time::{Offset, PartitionId},
 };
 
+/// How long a broker may take to say where a partition ends.
+const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often it is asked, at most.
+const ASK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Whether all records of a partition have been handed out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CaughtUp {
+    /// Not as far as is known.
+    No,
+    /// Its end was told, but perhaps that of another topic's partition; or brokers have been out of reach since.
+    Perhaps,
+    /// Its end was told, and nothing has come since.
+    Yes,
+}
+
 /// How far one partition has been read.
 pub(super) struct Reading {
     pub(super) next: Option<i64>,
@@ -30,6 +46,7 @@ pub(super) struct Reading {
     /// Where a batch told the partition's end. The consumer's position is then one too far: it counts the notice as a
     /// record.
     pub(super) ended_in_batch: Option<i64>,
+    pub(super) caught_up: CaughtUp,
 }
 
 impl Reading {
@@ -43,6 +60,7 @@ impl Reading {
             *lost += gap.unsigned_abs();
         }
         self.next = Some(offset + 1);
+        self.caught_up = CaughtUp::No;
         self.done = self.end.is_some_and(|end| offset + 1 >= end);
         self.end.is_none_or(|end| offset < end)
     }
@@ -67,6 +85,18 @@ impl Indexes {
         }
     }
 
+    /// The indexes of the partitions of this number, of all topics.
+    fn of_number(&self, partition: i32) -> impl Iterator<Item = usize> {
+        self.topics.iter().filter_map(move |(_, partitions)| partitions.get(&partition).copied())
+    }
+
+    fn partition(&self, index: usize) -> Option<(&str, i32)> {
+        self.topics.iter().find_map(|(topic, partitions)| {
+            let of_index = partitions.iter().find(|(_, of)| **of == index);
+            of_index.map(|(partition, _)| (topic.as_str(), *partition))
+        })
+    }
+
     fn get(&mut self, topic: &str, partition: i32) -> Option<usize> {
         if self.topics.get(self.last).is_none_or(|(last, _)| last != topic) {
             self.last = self.topics.iter().position(|(known, _)| known == topic)?;
@@ -82,6 +112,8 @@ pub(super) struct KafkaReader {
     reading: Vec<Reading>,
     lost: u64,
     warned: Option<Instant>,
+    /// When a broker was last asked where a partition ends.
+    asked: Option<Instant>,
 }
 
 impl KafkaReader {
@@ -92,7 +124,7 @@ impl KafkaReader {
         indexes: Indexes,
         reading: Vec<Reading>,
     ) -> Self {
-        KafkaReader { config, consumer, indexes, reading, lost: 0, warned: None }
+        KafkaReader { config, consumer, indexes, reading, lost: 0, warned: None, asked: None }
     }
 }
 
@@ -142,13 +174,16 @@ impl Reader for KafkaReader {
                             let reading = &mut self.reading[index];
                             reading.done |= reading.end.is_some_and(|end| offset >= end);
                             reading.ended_in_batch = Some(offset);
+                            if reading.next.is_none_or(|next| next <= offset) {
+                                reading.caught_up = CaughtUp::Yes;
+                            }
                         }
                     }
                 }
             }
             for error in errors {
                 match error {
-                    KafkaError::PartitionEOF(_) => self.reached_end()?,
+                    KafkaError::PartitionEOF(partition) => self.reached_end(partition)?,
                     error => self.failed(error)?,
                 }
             }
@@ -181,6 +216,19 @@ impl Reader for KafkaReader {
         self.reading.get(partition).is_some_and(|reading| reading.done)
     }
 
+    fn may_be_caught_up(&self, partition: usize) -> bool {
+        // What is bounded ends.
+        let reading = self.reading.get(partition).filter(|reading| reading.end.is_none());
+        reading.is_some_and(|reading| reading.caught_up != CaughtUp::No)
+    }
+
+    fn is_caught_up(&mut self, partition: usize) -> Result<bool, StreamError> {
+        if !self.may_be_caught_up(partition) {
+            return Ok(false);
+        }
+        Ok(self.reading[partition].caught_up == CaughtUp::Yes || self.ask_for_end(partition))
+    }
+
     fn lost(&self) -> u64 {
         self.lost
     }
@@ -189,7 +237,18 @@ impl Reader for KafkaReader {
 impl KafkaReader {
     /// Some partition has no more records. Its last offsets may be transaction markers, which are never handed
     /// out, so the consumer's own position decides whether a bounded read is done.
-    fn reached_end(&mut self) -> Result<(), StreamError> {
+    fn reached_end(&mut self, partition: i32) -> Result<(), StreamError> {
+        // The notice does not say of which topic.
+        let said = if self.indexes.of_number(partition).nth(1).is_some() {
+            CaughtUp::Perhaps
+        } else {
+            CaughtUp::Yes
+        };
+        for index in self.indexes.of_number(partition) {
+            if self.reading[index].caught_up != CaughtUp::Yes {
+                self.reading[index].caught_up = said;
+            }
+        }
         let positions = match self.consumer.consumer().position() {
             Ok(positions) => positions,
             Err(error) => return self.failed(error),
@@ -206,6 +265,27 @@ impl KafkaReader {
             }
         }
         Ok(())
+    }
+
+    /// Whether a broker says that a partition ends where it has been read to; no, if none answers soon.
+    fn ask_for_end(&mut self, index: usize) -> bool {
+        if self.asked.is_some_and(|asked| asked.elapsed() < ASK_INTERVAL) {
+            return false;
+        }
+        let Some((topic, partition)) = self.indexes.partition(index) else { return false };
+        let answer = self.consumer.consumer().fetch_watermarks(topic, partition, ASK_TIMEOUT);
+        let reading = &mut self.reading[index];
+        match answer {
+            Ok((_, high)) => {
+                let is_at_end = reading.next.max(reading.ended_in_batch).is_some_and(|next| next >= high);
+                reading.caught_up = if is_at_end { CaughtUp::Yes } else { CaughtUp::No };
+                is_at_end
+            }
+            Err(_) => {
+                self.asked = Some(Instant::now());
+                false
+            }
+        }
     }
 
     /// Errors that waiting can mend are warned about, at most every ten seconds; the others end the job.
@@ -231,6 +311,9 @@ impl KafkaReader {
                 "reading from Kafka failed",
                 error,
             ));
+        }
+        for reading in self.reading.iter_mut().filter(|reading| reading.caught_up == CaughtUp::Yes) {
+            reading.caught_up = CaughtUp::Perhaps;
         }
         let due = self.warned.is_none_or(|at| at.elapsed() > Duration::from_secs(10));
         if due {

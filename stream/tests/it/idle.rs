@@ -1,0 +1,107 @@
+//! Idle partitions: nobody waits for one that has nothing; one that only could not be read is waited for.
+
+use std::time::Duration;
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+};
+
+use crate::{
+    lateness::lines,
+    run::Done,
+    scripted::{Step, quiet, run_steps},
+};
+
+const TIMEOUT: Duration = Duration::from_millis(200);
+
+fn records(table: &str) -> Vec<Step> {
+    vec![Step::Records(lines(&format!("time k\n{table}")))]
+}
+
+fn run(parallelism: usize, partitions: Vec<Vec<Vec<Step>>>) -> Done {
+    let partitions = partitions.into_iter().map(|steps| steps.concat()).collect();
+    let more = format!(", 'idle-timeout' = '{} ms'", TIMEOUT.as_millis());
+    let statements = format!(
+        "SET 'parallelism' = '{parallelism}';
+         CREATE TABLE out (e TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+         INSERT INTO out SELECT window_end, COUNT(*)
+         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND)) GROUP BY window_start, window_end"
+    );
+    run_steps(partitions, "k STRING", &more, &statements)
+}
+
+/// Rows in windows; rows set aside.
+fn found(done: &Done) -> (u64, u64) {
+    let sum = |batch: &RecordBatch| batch.column(1).as_primitive::<Int64Type>().values().iter().sum::<i64>();
+    let counted: i64 = done.collected.finals("out").iter().map(sum).sum();
+    let aside: usize = done.collected.finals("dead_letters").iter().map(RecordBatch::num_rows).sum();
+    (u64::try_from(counted).unwrap(), u64::try_from(aside).unwrap())
+}
+
+/// Every row is in a window or set aside, and the ledger says the same.
+fn check(done: &Done) {
+    let [_, on_time, accepted, dropped, ..] = done.counts();
+    assert_eq!(found(done), (on_time + accepted, dropped));
+}
+
+/// One partition is far ahead; of the other nothing comes in `between`, then records of old.
+fn behind(between: Vec<Step>) -> Done {
+    let rest = quiet(100, false);
+    let first =
+        vec![records("12:00:01 a"), between.clone(), rest.clone(), records("12:00:02 a\n 12:01:00 a")];
+    let second = vec![records("12:00:01 b"), between, records("12:10:00 b"), rest];
+    run(1, vec![first, second])
+}
+
+#[test]
+fn a_process_that_was_stopped_is_not_idle() {
+    let done = behind(vec![Step::Nothing(3 * TIMEOUT, true)]);
+    assert_eq!(done.counts(), [5, 5, 0, 0, 0, 0]);
+    check(&done);
+}
+
+#[test]
+fn one_that_was_stopped_while_a_partition_was_quiet_begins_to_wait_anew() {
+    let mut steps = quiet(150, true);
+    steps.push(Step::Nothing(3 * TIMEOUT, true));
+    steps.extend(quiet(100, true));
+    let done = behind(steps);
+    assert_eq!(done.counts(), [5, 5, 0, 0, 0, 0]);
+    check(&done);
+}
+
+#[test]
+fn a_reader_that_is_behind_is_not_idle() {
+    let done = behind(quiet(600, false));
+    assert_eq!(done.counts(), [5, 5, 0, 0, 0, 0]);
+    check(&done);
+}
+
+#[test]
+fn what_comes_of_an_idle_partition_after_its_windows_closed_is_set_aside() {
+    let quiet = quiet(800, true);
+    let ahead = vec![records("12:10:00 b"), quiet.clone(), records("12:11:00 b")];
+    let idle = vec![records("12:00:01 a"), quiet, records("12:00:02 a\n 12:20:00 a\n 12:10:05 a")];
+    for parallelism in [1, 2] {
+        let done = run(parallelism, vec![idle.clone(), ahead.clone()]);
+        assert_eq!(done.counts(), [6, 4, 0, 2, 0, 0]);
+        check(&done);
+    }
+}
+
+#[test]
+fn no_row_is_lost_where_partitions_wake_while_others_go_on() {
+    let second = |second: usize| format!("12:{:02}:{:02} a", second / 60, second % 60);
+    let ahead = (0..300).flat_map(|at| [records(&second(at * 10)), quiet(5, false)].concat());
+    let sleeper = |shift: usize| {
+        let naps = (0..5).flat_map(move |nap| {
+            let from = nap * 400 + shift;
+            let rows: Vec<String> = (0..200).map(|row| second(from + row)).collect();
+            [quiet(255 + shift, true), records(&rows.join("\n"))].concat()
+        });
+        vec![naps.collect()]
+    };
+    let done = run(3, vec![vec![ahead.collect()], sleeper(0), sleeper(7)]);
+    check(&done);
+}
