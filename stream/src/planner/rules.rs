@@ -150,7 +150,7 @@ impl Context<'_> {
         if lengths.iter().any(|length| *length <= 0) {
             return Err(self
                 .error(args, "this is not the length of a window")
-                .with_help("write a positive interval, such as INTERVAL '1' MINUTE")
+                .with_help("write a positive interval of days or less, such as INTERVAL '1' MINUTE")
                 .into());
         }
         match window {
