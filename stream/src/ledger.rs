@@ -12,7 +12,7 @@
 //! | `late_accepted` | was below it, but every window over this source still took it |
 //! | `late_dropped` | came too late for at least one window over this source; it is set aside with its bytes (other windows, that were still open, have counted it) |
 //! | `duplicate` | carried a key already seen (`'deduplicate.key'`) |
-//! | `dead_letter` | could not be decoded, or has no event time; it is set aside with its bytes |
+//! | `dead_letter` | could not be decoded, or has no event time that can be used; it is set aside with its bytes |
 //!
 //! Beside the classes, `late_in_part` says how many late records were counted in some of the hopping windows that they
 //! lie in and missed others, which were closed for them.

@@ -252,8 +252,8 @@ pub struct SourceOptions {
     /// `'idle-timeout'`: a partition that has been read to its end and without records for so long no longer holds the
     /// watermark back. Default 30 s; `0 s` turns it off. What is bounded is never idle: it ends.
     pub idle_timeout: Duration,
-    /// `'max-future'`: how far an event time may lie ahead of the clock before it no longer pushes the
-    /// watermark. Default 10 minutes.
+    /// `'max-future'`: how far an event time may lie ahead of the clock; records further ahead are set aside.
+    /// Default 10 minutes.
     pub max_future_us: i64,
     /// `'deduplicate.key'`: columns that identify a record; empty for none.
     pub deduplicate_key: Vec<String>,
@@ -279,6 +279,11 @@ impl SourceOptions {
             return Err(
                 options.bad("deduplicate.key", &format!("a list of columns: there is no column '{unknown}'"))
             );
+        }
+        if !deduplicate_key.is_empty() && table.watermark.is_none() {
+            let without = "possible without a watermark, below which keys are forgotten: they would be kept for ever; \
+                           add WATERMARK FOR … to the table";
+            return Err(options.bad("deduplicate.key", without));
         }
         if !matches!(options.get("format").unwrap_or("json"), "json") {
             return Err(options.bad("format", "a known format; 'json' is"));

@@ -17,6 +17,10 @@ impl EventTime {
     /// The latest representable time.
     pub const MAX: EventTime = EventTime(i64::MAX);
 
+    /// The earliest and the latest time that a 64-bit count of nanoseconds holds, 1677-09-21 and 2262-04-11: what reads
+    /// the tables that are written counts so, and fails at a time beyond.
+    pub const NANOS: std::ops::RangeInclusive<i64> = i64::MIN / 1_000..=i64::MAX / 1_000;
+
     /// From microseconds since the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
         EventTime(micros)

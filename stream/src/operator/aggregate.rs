@@ -5,6 +5,7 @@
 //! | [`distinct`] | `COUNT(DISTINCT x)` on hashed keys, in DataFusion's place |
 //! | [`live`] | a table of groups that is read without being used up |
 //! | [`pages`] | a list that grows without moving |
+//! | `zeros` | floats that are to be told apart |
 //! | [`slots`] | aggregates that are read and cleared one group at a time, for sessions |
 //!
 //! An [`Aggregation`] says what is computed; a [`GroupTable`] computes it for some rows. In transit and in a
@@ -15,6 +16,7 @@ pub mod distinct;
 pub mod live;
 pub mod pages;
 pub mod slots;
+mod zeros;
 
 use std::sync::Arc;
 
@@ -154,11 +156,16 @@ impl Aggregation {
     pub fn inputs(&self, batch: &RecordBatch) -> Result<Inputs, StreamError> {
         let rows = batch.num_rows();
         let evaluate = |expr: &Expr| expr.evaluate(batch)?.into_array(rows);
-        let keys = self.keys.iter().map(evaluate).collect::<Result<_, _>>()?;
+        let value = |expr: &Expr| evaluate(expr).map(zeros::one_zero);
+        let keys = self.keys.iter().map(value).collect::<Result<_, _>>()?;
         let mut arguments = Vec::with_capacity(self.aggregates.len());
         let mut filters = Vec::with_capacity(self.aggregates.len());
         for aggregate in &self.aggregates {
-            arguments.push(aggregate.arguments.iter().map(evaluate).collect::<Result<_, _>>()?);
+            let values = aggregate.arguments.iter();
+            arguments.push(match aggregate.function.is_distinct() {
+                true => values.map(value).collect::<Result<_, _>>()?,
+                false => values.map(evaluate).collect::<Result<_, _>>()?,
+            });
             filters.push(match &aggregate.filter {
                 None => None,
                 Some(filter) => Some(as_boolean_array(&evaluate(filter)?)?.clone()),

@@ -3,7 +3,8 @@
 //! A repeated record carries the same event time as the first one, so keys are kept in buckets of event time
 //! and a record is looked up in one of them. Buckets that lie wholly below the watermark by more than the
 //! horizon are forgotten. A key is kept as a 128-bit hash (XXH3): among a billion of them the chance that any
-//! two are taken for each other is below 10⁻²⁰.
+//! two are taken for each other is below 10⁻²⁰. A key of which a column is NULL identifies nothing: such a record is
+//! no duplicate of any.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -44,8 +45,9 @@ impl Deduplicator {
         let mut duplicates = Vec::with_capacity(times.len());
         for (row, time) in times.iter().enumerate() {
             self.scratch.clear();
-            for key in &keys {
-                key.write(row, &mut self.scratch);
+            if !keys.iter().all(|key| key.write(row, &mut self.scratch)) {
+                duplicates.push(false);
+                continue;
             }
             let hash = XxHash3_128::oneshot(&self.scratch);
             let bucket = self.buckets.entry(time.div_euclid(self.bucket_us)).or_default();
@@ -105,10 +107,9 @@ impl<'a> KeyColumn<'a> {
         Ok(KeyColumn::Other(array, ArrayFormatter::try_new(array.as_ref(), options)?))
     }
 
-    /// Appends a value so that no two different keys look the same: a mark for NULL, else length and bytes.
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
+    /// Appends a value, length and bytes, so that no two different keys look the same; `false` for NULL.
+    fn write(&self, row: usize, out: &mut Vec<u8>) -> bool {
         let bytes = |value: &[u8], out: &mut Vec<u8>| {
-            out.push(1);
             out.extend_from_slice(&value.len().to_le_bytes());
             out.extend_from_slice(value);
         };
@@ -116,9 +117,12 @@ impl<'a> KeyColumn<'a> {
             KeyColumn::Text(array) if array.is_valid(row) => bytes(array.value(row).as_bytes(), out),
             KeyColumn::Int(array) if array.is_valid(row) => bytes(&array.value(row).to_le_bytes(), out),
             KeyColumn::Other(array, formatter) if array.is_valid(row) => {
-                bytes(formatter.value(row).to_string().as_bytes(), out);
+                let text = formatter.value(row).to_string();
+                // The two zeros are one number.
+                bytes(if text == "-0.0" { "0.0" } else { &text }.as_bytes(), out);
             }
-            _ => out.push(0),
+            _ => return false,
         }
+        true
     }
 }

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray},
+    array::{Array, ArrayRef, AsArray, BooleanArray},
     compute::{concat, filter_record_batch},
+    datatypes::TimestampMicrosecondType,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 
@@ -181,7 +182,7 @@ impl Records<'_> {
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.plan.source.schema), columns, &options)?)
     }
 
-    /// Sets aside the rows without event time.
+    /// Sets aside the rows without event time, and those whose time cannot be used: see [`Self::unusable`].
     fn with_event_time(
         &self,
         batch: RecordBatch,
@@ -189,19 +190,43 @@ impl Records<'_> {
         records: &mut Vec<u32>,
         intake: &mut Intake,
     ) -> Result<RecordBatch, StreamError> {
-        let times = batch.column(time_column);
-        if times.null_count() == 0 {
+        let column = batch.column(time_column);
+        let times = column.as_primitive_opt::<TimestampMicrosecondType>();
+        let times = times.ok_or_else(|| StreamError::internal("event time is not a timestamp"))?;
+        let latest = (self.plan.clock)().saturating_add(self.plan.source.options.max_future_us);
+        let latest = latest.min(*EventTime::NANOS.end());
+        let is_usable = |time: &i64| (*EventTime::NANOS.start()..=latest).contains(time);
+        if times.null_count() == 0 && times.values().iter().all(is_usable) {
             return Ok(batch);
         }
-        let name = self.plan.source.schema.field(time_column).name();
-        let valid: BooleanArray = (0..batch.num_rows()).map(|row| Some(times.is_valid(row))).collect();
-        for (record, _) in records.iter().zip(valid.values()).filter(|(_, valid)| !valid) {
-            let reason = format!("no event time: '{name}' is missing or null");
-            self.dead_letter(Reject { record: *record, reason }, intake);
+        let usable: BooleanArray =
+            times.iter().map(|time| Some(time.is_some_and(|time| is_usable(&time)))).collect();
+        let of_records = records.iter().zip(times).zip(usable.values());
+        for ((record, time), _) in of_records.filter(|(_, is_usable)| !is_usable) {
+            let reject = Reject { record: *record, reason: self.unusable(time_column, time) };
+            intake.counts.dead_letter += 1;
+            intake.dead_letters.push(self.letter(Kind::Malformed, reject, time));
         }
-        let mut keep = valid.values().iter();
+        let mut keep = usable.values().iter();
         records.retain(|_| keep.next().unwrap_or(false));
-        Ok(filter_record_batch(&batch, &valid)?)
+        Ok(filter_record_batch(&batch, &usable)?)
+    }
+
+    /// Why an event time is not used. One far ahead of the clock would be in windows that close when the stream gets
+    /// there, if ever, and pass for the newest of all until then.
+    fn unusable(&self, time_column: usize, time: Option<i64>) -> String {
+        let name = self.plan.source.schema.field(time_column).name();
+        match time {
+            None => format!("no event time: '{name}' is missing or null"),
+            Some(time) if !EventTime::NANOS.contains(&time) => format!(
+                "event time '{name}' = {} lies outside 1677-09-21 to 2262-04-11, what nanoseconds of 64 bits hold",
+                EventTime::from_micros(time)
+            ),
+            Some(time) => format!(
+                "event time '{name}' = {} is further ahead of the clock than 'max-future' allows",
+                EventTime::from_micros(time)
+            ),
+        }
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Records are judged one by one in the partition's order, whatever batches they come in:
 //!
-//! 1. not decodable, or without event time: dead letter ([`intake`](super::intake));
+//! 1. not decodable, or without an event time that can be used: dead letter ([`intake`](super::intake));
 //! 2. key already seen: duplicate;
 //! 3. event time at or above the partition's watermark at that moment: on time;
 //! 4. below it: late. It goes on with the watermark it met, and each window decides by that.
 //!
-//! Then the record raises the partition's watermark, unless its time lies in the future beyond the bound.
+//! Then the record raises the partition's watermark.
 //!
 //! A [`SharedPartition`] lets several threads take their runs in, one after another in the runs' order: only
 //! this short part is done in order, decoding and all that comes after is not. A thread whose turn has not come may
@@ -213,7 +213,6 @@ impl Partition {
     ) -> Result<(), StreamError> {
         let times = times(batch, time_column)?;
         let delay_us = of.plan.source.table.watermark.as_ref().map_or(0, |watermark| watermark.delay_us);
-        let future_us = (of.plan.clock)().saturating_add(of.plan.source.options.max_future_us);
         let before = self.watermark.time().micros();
         let mut max = self.max_time_us.unwrap_or(i64::MIN);
         // The watermark that a row meets follows from the highest time before it, and from what woke it up.
@@ -222,9 +221,7 @@ impl Partition {
         let (mut min_in_batch, mut max_in_batch) = (i64::MAX, max);
         for &time in times {
             min_in_batch = min_in_batch.min(time);
-            if time <= future_us {
-                max_in_batch = max_in_batch.max(time);
-            }
+            max_in_batch = max_in_batch.max(time);
         }
         if min_in_batch >= watermark_of(max_in_batch) {
             intake.counts.on_time += count(times.len());
@@ -239,9 +236,7 @@ impl Partition {
                 } else {
                     late.entry(watermark).or_default().push(row);
                 }
-                if time <= future_us {
-                    max = max.max(time);
-                }
+                max = max.max(time);
             }
             intake.counts.on_time += count(on_time.len());
             if late.is_empty() {

@@ -175,3 +175,78 @@ fn two_inserts_into_one_table_are_one_sink() {
     b  2
     ");
 }
+
+#[test]
+fn a_key_with_null_identifies_nothing() {
+    let lines = [
+        r#"{"time":"2026-01-05T12:00:01Z","k":null}"#,
+        r#"{"time":"2026-01-05T12:00:01Z","k":null}"#,
+        r#"{"time":"2026-01-05T12:00:01Z"}"#,
+        r#"{"time":"2026-01-05T12:00:01Z","k":"a"}"#,
+        r#"{"time":"2026-01-05T12:00:01Z","k":"a"}"#,
+    ];
+    let done = run_bytes(
+        &[lines.map(|line| line.as_bytes().to_vec()).to_vec()],
+        "k STRING",
+        ", 'deduplicate.key' = 'k'",
+        "CREATE TABLE out (k STRING) WITH ('connector' = 'collect'); INSERT INTO out SELECT k FROM events",
+    );
+    assert_eq!(done.counts(), [5, 4, 0, 0, 1, 0]);
+}
+
+#[test]
+fn the_two_zeros_are_one_value() {
+    let lines = ["0.0", "-0.0", "0", "-0.0"]
+        .map(|v| format!(r#"{{"time":"2026-01-05T12:00:01Z","v":{v}}}"#).into_bytes());
+    for window in [
+        "TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE)",
+        "SESSION(TABLE events PARTITION BY v, DESCRIPTOR(`time`), INTERVAL '1' MINUTE)",
+    ] {
+        let done = run_bytes(
+            &[lines.to_vec()],
+            "v DOUBLE",
+            "",
+            &format!(
+                "CREATE TABLE out (v DOUBLE, n BIGINT, kinds BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+                 INSERT INTO out SELECT v, COUNT(*), COUNT(DISTINCT v) FROM TABLE({window})
+                 GROUP BY v, window_start, window_end"
+            ),
+        );
+        assert_eq!(done.finals(), "v    n  kinds\n0.0  4  1", "{window}");
+    }
+}
+
+#[test]
+fn event_times_that_cannot_be_used_are_set_aside() {
+    // The clock of tests stands at noon of 6 January.
+    let times = [
+        "2026-01-05T12:00:01Z",
+        "2026-01-06T12:09:00Z",
+        "2026-01-06T12:11:00Z",
+        "9999-12-31T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "1677-09-21T00:12:44Z",
+    ];
+    let lines = times.map(|time| format!(r#"{{"time":"{time}"}}"#).into_bytes());
+    let done = run_bytes(
+        &[lines.to_vec()],
+        "k STRING",
+        "",
+        "CREATE TABLE out (e TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+         INSERT INTO out SELECT window_end, COUNT(*)
+         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
+    );
+    assert_eq!(done.counts(), [6, 2, 0, 1, 0, 3]);
+    assert_snapshot!(done.finals(), @r"
+    e         n
+    12:01:00  1
+    12:10:00  1
+    ");
+    let letters = text::table(&done.collected.finals("dead_letters"), true);
+    for reason in [
+        "event time 'time' = 2026-01-06T12:11:00Z is further ahead of the clock than 'max-future' allows",
+        "from 1677-09-21 to 2262-04-11, found \"9999-12-31T00:00:00Z\"",
+    ] {
+        assert!(letters.contains(reason), "{letters}");
+    }
+}

@@ -122,7 +122,7 @@ fn bad_records_are_named_and_leave_their_neighbours_alone() {
     4: field 'n': expected a whole number of 64 bits, found "12"
     5: field 'small': expected a whole number from -128 to 127, found 300
     6: not UTF-8: invalid utf-8 sequence of 1 bytes from index 0
-    7: field 'at': expected a time such as "2026-01-05T12:00:00.123Z", found 17
+    7: field 'at': expected a time such as "2026-01-05T12:00:00.123Z", from 1677-09-21 to 2262-04-11, found 17
     8: not valid JSON: trailing characters at line 1 column 12
     "#);
 }

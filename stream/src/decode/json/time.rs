@@ -1,8 +1,14 @@
 //! The text of a date or time to a number.
 //!
+//! A time that nanoseconds of 64 bits do not hold is none: see [`EventTime::NANOS`].
+//!
 //! [`timestamp`] and [`date`] read every accepted form. [`LastDay`] reads the usual one, milliseconds in UTC, at
 //! fixed places and knows the day of the last time it read; it must answer the same.
 
+use crate::time::EventTime;
+
+/// Microseconds of a day.
+const DAY_US: i64 = 86_400_000_000;
 /// How a time is usually written.
 const USUAL: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
 
@@ -57,7 +63,12 @@ impl LastDay {
             return None;
         }
         if text != self.text {
-            *self = LastDay { days: date(bytes.get(..10)?)?, text };
+            let days = date(bytes.get(..10)?)?;
+            // The first and the last day that are not whole are left to the other way, with what lies beyond.
+            if days.abs() >= EventTime::NANOS.end() / DAY_US {
+                return None;
+            }
+            *self = LastDay { days, text };
         }
         let seconds = ((self.days * 24 + hour) * 60 + minute) * 60 + second;
         Some((seconds * 1_000 + millis) * 1_000)
@@ -151,7 +162,8 @@ pub fn timestamp(text: &[u8]) -> Option<i64> {
         }
         _ => return None,
     };
-    Some((((day * 24 + hour) * 60 + minute - offset_minutes) * 60 + second) * 1_000_000 + micros)
+    let time = (((day * 24 + hour) * 60 + minute - offset_minutes) * 60 + second) * 1_000_000 + micros;
+    Some(time).filter(|time| EventTime::NANOS.contains(time))
 }
 
 #[cfg(test)]
@@ -165,7 +177,8 @@ mod tests {
         fn timestamps_agree_with_chrono(micros in -62_135_596_800_000_000_i64..253_402_300_799_999_999) {
             let time = chrono::DateTime::from_timestamp_micros(micros).unwrap();
             let text = time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-            prop_assert_eq!(timestamp(text.as_bytes()), Some(micros));
+            let held = Some(micros).filter(|_| time.timestamp_nanos_opt().is_some());
+            prop_assert_eq!(timestamp(text.as_bytes()), held);
         }
 
         #[test]
@@ -207,6 +220,26 @@ mod tests {
                     None => {}
                 }
             }
+        }
+    }
+
+    #[test]
+    fn times_that_nanoseconds_do_not_hold_are_none() {
+        let mut last = LastDay::default();
+        for (text, is_held) in [
+            ("2262-04-11T23:47:16.854Z", true),
+            ("2262-04-11T23:47:16.855Z", false),
+            ("1677-09-21T00:12:43.146Z", true),
+            ("1677-09-21T00:12:43.145Z", false),
+            ("9999-12-31T00:00:00.000Z", false),
+            ("0001-01-01T00:00:00.000Z", false),
+        ] {
+            assert_eq!(timestamp(text.as_bytes()).is_some(), is_held, "{text}");
+            assert_eq!(
+                last.timestamp(text.as_bytes()).or(timestamp(text.as_bytes())).is_some(),
+                is_held,
+                "{text}"
+            );
         }
     }
 

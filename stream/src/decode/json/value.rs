@@ -56,7 +56,7 @@ impl Kind {
             Kind::Float(_) => "a number",
             Kind::Decimal(..) => "a decimal number within the column's precision",
             Kind::Text => "text",
-            Kind::Timestamp => "a time such as \"2026-01-05T12:00:00.123Z\"",
+            Kind::Timestamp => "a time such as \"2026-01-05T12:00:00.123Z\", from 1677-09-21 to 2262-04-11",
             Kind::Date => "a date such as \"2026-01-05\"",
         }
     }
