@@ -40,6 +40,8 @@ mod lateness;
 mod many;
 #[path = "it/nested.rs"]
 mod nested;
+#[path = "it/numbers.rs"]
+mod numbers;
 #[path = "it/oracle.rs"]
 mod oracle;
 #[path = "it/provisional.rs"]

@@ -5,6 +5,7 @@
 //! | [`distinct`] | `COUNT(DISTINCT x)` on hashed keys, in DataFusion's place |
 //! | [`live`] | a table of groups that is read without being used up |
 //! | [`pages`] | a list that grows without moving |
+//! | `sum` | `SUM` that fails where it does not fit |
 //! | `zeros` | floats that are to be told apart |
 //! | [`slots`] | aggregates that are read and cleared one group at a time, for sessions |
 //!
@@ -16,6 +17,7 @@ pub mod distinct;
 pub mod live;
 pub mod pages;
 pub mod slots;
+mod sum;
 mod zeros;
 
 use std::sync::Arc;
@@ -272,8 +274,11 @@ fn groups_of(aggregate: &Aggregate) -> Result<Box<dyn GroupsAccumulator>> {
     accumulator(&aggregate.function)
 }
 
-/// DataFusion's accumulator of a function.
+/// DataFusion's accumulator of a function, but for sums.
 pub(super) fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+    if let Some(sum) = sum::of(function) {
+        return Ok(sum);
+    }
     if function.groups_accumulator_supported() {
         return function.create_groups_accumulator();
     }

@@ -1,9 +1,6 @@
 //! The text of a JSON value to a typed value. Both parsers end here, so that they cannot disagree.
 
-use arrow::{
-    compute::kernels::cast_utils::parse_decimal,
-    datatypes::{DataType, Decimal128Type, TimeUnit},
-};
+use arrow::datatypes::{DataType, TimeUnit};
 
 pub use super::time::{date, timestamp};
 
@@ -53,8 +50,9 @@ impl Kind {
             Kind::Int(16) => "a whole number of 16 bits",
             Kind::Int(32) => "a whole number of 32 bits",
             Kind::Int(_) => "a whole number of 64 bits",
+            Kind::Float(32) => "a number that 32 bits hold",
             Kind::Float(_) => "a number",
-            Kind::Decimal(..) => "a decimal number within the column's precision",
+            Kind::Decimal(..) => "a decimal number within the column's precision and scale",
             Kind::Text => "text",
             Kind::Timestamp => "a time such as \"2026-01-05T12:00:00.123Z\", from 1677-09-21 to 2262-04-11",
             Kind::Date => "a date such as \"2026-01-05\"",
@@ -83,7 +81,7 @@ pub enum Cell {
 pub fn number(text: &str, kind: Kind) -> Option<Cell> {
     match kind {
         Kind::Int(bits) => integer(text).filter(|value| fits(*value, bits)).map(Cell::Int),
-        Kind::Float(_) => text.parse().ok().filter(|value: &f64| value.is_finite()).map(Cell::Float),
+        Kind::Float(bits) => text.parse().ok().filter(|value| is_held(*value, bits)).map(Cell::Float),
         Kind::Decimal(precision, scale) => decimal(text, precision, scale).map(Cell::Decimal),
         Kind::Bool | Kind::Text | Kind::Timestamp | Kind::Date => None,
     }
@@ -98,17 +96,39 @@ pub fn string(text: &str, kind: Kind) -> Option<Cell> {
     }
 }
 
-/// Arrow's parser counts digits and adds up the exponent in small integers that overflow: what is too long for
-/// them is out of any column's range.
+/// The unscaled value of a number, if the column holds it exactly: no digit is cut off or rounded away. (Flink rounds, and
+/// makes NULL of what is too large.)
 fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    const MOST: usize = 100;
-    const MOST_OF_EXPONENT: usize = 4;
-    let exponent = text.find(['e', 'E']).map_or("", |at| &text[at + 1..]);
-    let is_short = text.len() <= MOST && exponent.trim_start_matches(['+', '-']).len() <= MOST_OF_EXPONENT;
-    if !is_short {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent),
+        None => (text, "0"),
+    };
+    let is_negative = mantissa.starts_with('-');
+    let mantissa = mantissa.trim_start_matches('-');
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    let cut = i64::try_from(digits.len() - significant.len()).ok()?;
+    let significant = significant.trim_start_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    // An exponent that is no number of 64 bits belongs to nothing that a column holds.
+    let exponent: i64 = exponent.parse().ok()?;
+    let point = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?.checked_add(cut)?;
+    let zeros = usize::try_from(point.checked_add(i64::from(scale))?).ok()?;
+    if significant.len().checked_add(zeros)? > usize::from(precision) {
         return None;
     }
-    parse_decimal::<Decimal128Type>(text, precision, scale).ok()
+    let value: i128 = format!("{significant}{}", "0".repeat(zeros)).parse().ok()?;
+    Some(if is_negative { -value } else { value })
+}
+
+/// Whether a float of so many bits holds `value`, if not to the last digit.
+fn is_held(value: f64, bits: u8) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "what a FLOAT column asks for")]
+    let nearest = value as f32;
+    if bits == 32 { nearest.is_finite() } else { value.is_finite() }
 }
 
 /// Whether `value` is an integer of so many bits.
@@ -149,8 +169,45 @@ mod tests {
         assert_eq!(number("300", Kind::Int(8)), None);
         assert_eq!(number("1e999", Kind::Float(64)), None);
         assert_eq!(number("1.25", Kind::Decimal(10, 2)), Some(Cell::Decimal(125)));
-        for endless in ["1e3456789012345678", "1e-99999", &format!("0.{}", "0".repeat(300))] {
+        for endless in ["1e3456789012345678", "1e-99999", "1e99999999999999999999", "-1e-9223372036854775808"]
+        {
             assert_eq!(number(endless, Kind::Decimal(10, 2)), None);
         }
+    }
+
+    #[test]
+    fn decimals_are_exact_or_refused() {
+        let decimal = |text| match number(text, Kind::Decimal(10, 2)) {
+            Some(Cell::Decimal(value)) => Some(value),
+            _ => None,
+        };
+        let zeros = format!("0.{}", "0".repeat(300));
+        for (text, value) in [
+            ("1.23", 123),
+            ("1.230", 123),
+            ("-1.5", -150),
+            ("123e-2", 123),
+            ("1.2e1", 1_200),
+            ("100", 10_000),
+            ("0.01", 1),
+            ("-0.0", 0),
+            ("99999999.99", 9_999_999_999),
+            ("0e99999999999999999999", 0),
+            (&zeros, 0),
+        ] {
+            assert_eq!(decimal(text), Some(value), "{text}");
+        }
+        for text in ["1.239", "0.001", "100000000", "99999999.991", "1e8", "1e-3"] {
+            assert_eq!(decimal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_a_float_does_not_hold_is_refused() {
+        assert_eq!(number("1e39", Kind::Float(32)), None);
+        assert_eq!(number("-3.5e38", Kind::Float(32)), None);
+        assert_eq!(number("3.4e38", Kind::Float(32)), Some(Cell::Float(3.4e38)));
+        assert_eq!(number("1e39", Kind::Float(64)), Some(Cell::Float(1e39)));
+        assert_eq!(number("0.1", Kind::Float(32)), Some(Cell::Float(0.1)));
     }
 }

@@ -18,7 +18,13 @@ use arrow::{
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::{Slot, SlotAccumulator, for_each_row, index};
-use crate::{error::StreamError, operator::aggregate::pages::Pages};
+use crate::{
+    error::StreamError,
+    operator::aggregate::{
+        pages::Pages,
+        sum::{Bounded, overflow, precision_of},
+    },
+};
 
 /// Bits of a word.
 const BITS: usize = 64;
@@ -168,16 +174,18 @@ pub fn of(function: &AggregateFunctionExpr, layout: &mut Layout) -> Option<Box<d
     };
     let data_type = function.field().data_type().clone();
     Some(match &data_type {
-        DataType::Int64 => Box::new(PrimitiveSlots::<Int64Type>::new(keep, data_type, layout)),
+        DataType::Int64 => Box::new(PrimitiveSlots::<Int64Type>::new(keep, function, layout)),
         // The order of NaN and of the two zeros is DataFusion's business.
         DataType::Float64 if keep == Keep::Sum => {
-            Box::new(PrimitiveSlots::<Float64Type>::new(keep, data_type, layout))
+            Box::new(PrimitiveSlots::<Float64Type>::new(keep, function, layout))
         }
-        DataType::Decimal128(..) => Box::new(PrimitiveSlots::<Decimal128Type>::new(keep, data_type, layout)),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            Box::new(PrimitiveSlots::<TimestampMicrosecondType>::new(keep, data_type, layout))
+        DataType::Decimal128(..) => Box::new(PrimitiveSlots::<Decimal128Type>::new(keep, function, layout)),
+        DataType::Timestamp(TimeUnit::Microsecond, _) if keep != Keep::Sum => {
+            Box::new(PrimitiveSlots::<TimestampMicrosecondType>::new(keep, function, layout))
         }
-        DataType::Date32 => Box::new(PrimitiveSlots::<Date32Type>::new(keep, data_type, layout)),
+        DataType::Date32 if keep != Keep::Sum => {
+            Box::new(PrimitiveSlots::<Date32Type>::new(keep, function, layout))
+        }
         _ => return None,
     })
 }
@@ -233,10 +241,38 @@ enum Keep {
     Max,
 }
 
-/// SUM, MIN or MAX of values of one type; NULL where there was none. Sums wrap, as DataFusion's do.
+/// A sum of values of this type, and whether it does not fit; see [`sum`](crate::operator::aggregate::sum).
+trait Sum: ArrowPrimitiveType {
+    fn sum(a: Self::Native, b: Self::Native, precision: u8) -> (Self::Native, bool);
+}
+
+macro_rules! sum {
+    ($($checked:ty),*; $($other:ty),*) => {
+        $(impl Sum for $checked {
+            #[inline]
+            fn sum(a: Self::Native, b: Self::Native, precision: u8) -> (Self::Native, bool) {
+                <Self as Bounded>::sum(a, b, precision)
+            }
+        })*
+        $(impl Sum for $other {
+            #[inline]
+            fn sum(a: Self::Native, b: Self::Native, _: u8) -> (Self::Native, bool) {
+                (a.add_wrapping(b), false)
+            }
+        })*
+    };
+}
+
+// Floats do not wrap, and of times there are no sums.
+sum!(Int64Type, Decimal128Type; Float64Type, TimestampMicrosecondType, Date32Type);
+
+/// SUM, MIN or MAX of values of one type; NULL where there was none.
 struct PrimitiveSlots<T: ArrowPrimitiveType> {
     keep: Keep,
+    /// Of the function, for errors.
+    name: String,
     data_type: DataType,
+    precision: u8,
     /// Of the value.
     at: usize,
     /// The word, and in it the bit, that says whether there was a value.
@@ -245,33 +281,42 @@ struct PrimitiveSlots<T: ArrowPrimitiveType> {
     native: std::marker::PhantomData<fn() -> T>,
 }
 
-impl<T: ArrowPrimitiveType> PrimitiveSlots<T>
+impl<T: Sum> PrimitiveSlots<T>
 where
     T::Native: AsWords,
 {
-    fn new(keep: Keep, data_type: DataType, layout: &mut Layout) -> Self {
+    fn new(keep: Keep, function: &AggregateFunctionExpr, layout: &mut Layout) -> Self {
+        let (name, data_type) = (function.name().to_owned(), function.field().data_type().clone());
         let at = layout.words(T::Native::COUNT);
         let (seen_at, seen_bit) = layout.bit();
-        PrimitiveSlots { keep, data_type, at, seen_at, seen_bit, native: std::marker::PhantomData }
+        let precision = precision_of(&data_type);
+        let native = std::marker::PhantomData;
+        PrimitiveSlots { keep, name, data_type, precision, at, seen_at, seen_bit, native }
     }
 
     fn has_seen(&self, words: &Words, slot: Slot) -> bool {
         words.get(slot, self.seen_at) & self.seen_bit != 0
     }
 
+    /// Adds a value; whether the sum does not fit.
     #[inline]
-    fn add(&self, words: &mut Words, slot: Slot, value: T::Native) {
+    fn add(&self, words: &mut Words, slot: Slot, value: T::Native) -> bool {
         let seen = words.word(slot, self.seen_at);
         let first = *seen & self.seen_bit == 0;
         *seen |= self.seen_bit;
         let kept = T::Native::load(words, slot, self.at);
-        let kept = match self.keep {
-            Keep::Sum => kept.add_wrapping(value),
-            Keep::Min if first || value.is_lt(kept) => value,
-            Keep::Max if first || value.is_gt(kept) => value,
-            Keep::Min | Keep::Max => return,
+        let (kept, overflows) = match self.keep {
+            Keep::Sum => T::sum(kept, value, self.precision),
+            Keep::Min if first || value.is_lt(kept) => (value, false),
+            Keep::Max if first || value.is_gt(kept) => (value, false),
+            Keep::Min | Keep::Max => return false,
         };
         kept.store(words, slot, self.at);
+        overflows
+    }
+
+    fn checked(&self, overflows: bool) -> Result<(), StreamError> {
+        if overflows { Err(overflow(&self.name, &self.data_type).into()) } else { Ok(()) }
     }
 
     fn typed<'a>(&self, array: &'a ArrayRef) -> Result<&'a PrimitiveArray<T>, StreamError> {
@@ -282,7 +327,7 @@ where
     }
 }
 
-impl<T: ArrowPrimitiveType + Send> SlotAccumulator for PrimitiveSlots<T>
+impl<T: Sum + Send> SlotAccumulator for PrimitiveSlots<T>
 where
     T::Native: AsWords,
 {
@@ -295,8 +340,11 @@ where
     ) -> Result<(), StreamError> {
         let array = self.typed(&arguments[0])?;
         let values = array.values();
-        for_each_row(slots.len(), array.nulls(), filter, |row| self.add(words, slots[row], values[row]));
-        Ok(())
+        let mut overflows = false;
+        for_each_row(slots.len(), array.nulls(), filter, |row| {
+            overflows |= self.add(words, slots[row], values[row]);
+        });
+        self.checked(overflows)
     }
 
     fn merge(&mut self, words: &mut Words, slots: &[Slot], states: &[ArrayRef]) -> Result<(), StreamError> {
@@ -306,7 +354,7 @@ where
     fn join(&mut self, words: &mut Words, into: Slot, from: Slot) -> Result<(), StreamError> {
         if self.has_seen(words, from) {
             let value = T::Native::load(words, from, self.at);
-            self.add(words, into, value);
+            return self.checked(self.add(words, into, value));
         }
         Ok(())
     }
