@@ -30,10 +30,10 @@ mod explained;
 mod extremes;
 #[path = "it/hostile.rs"]
 mod hostile;
-#[path = "it/language.rs"]
-mod language;
 #[path = "it/idle.rs"]
 mod idle;
+#[path = "it/language.rs"]
+mod language;
 #[path = "it/lateness.rs"]
 mod lateness;
 #[path = "it/many.rs"]

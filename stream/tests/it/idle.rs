@@ -81,8 +81,7 @@ fn a_reader_that_is_behind_is_not_idle() {
 #[test]
 fn what_comes_of_an_idle_partition_after_its_windows_closed_is_set_aside() {
     // The last record of either is on time whichever comes first, and the one ahead does not end before.
-    let ahead =
-        vec![records("12:10:00 b"), quiet(800, false), records("12:20:05 b"), quiet(300, false)];
+    let ahead = vec![records("12:10:00 b"), quiet(800, false), records("12:20:05 b"), quiet(300, false)];
     let idle = vec![records("12:00:01 a"), quiet(800, true), records("12:00:02 a\n 12:20:00 a\n 12:10:05 a")];
     for parallelism in [1, 2] {
         let done = run(parallelism, vec![idle.clone(), ahead.clone()]);
