@@ -43,6 +43,8 @@ impl Catalog {
         let mut config = SessionConfig::new().with_target_partitions(1);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
+        // Names keep their case, as in Flink.
+        options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.map_string_types_to_utf8view = false;
         let context = SessionContext::new_with_config(config);
         functions::register(&context);
@@ -210,7 +212,7 @@ impl Catalog {
                 .with_help(format!("write WATERMARK FOR {0} AS {0} - INTERVAL '5' SECOND", watermark.column))
         };
         let is_column = |expr: &SqlExpr| match expr {
-            SqlExpr::Identifier(ident) => ident.value.to_lowercase() == watermark.column.to_lowercase(),
+            SqlExpr::Identifier(ident) => ident.value == watermark.column,
             _ => false,
         };
         let delay_us = match &watermark.expr {

@@ -208,7 +208,7 @@ pub(crate) fn name_value(parser: &mut Parser<'_>) -> Result<(String, String), Pa
 pub(crate) fn identifier(parser: &mut Parser<'_>) -> Result<(String, Span), ParserError> {
     let token = parser.next_token();
     match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => Ok((word.value.to_lowercase(), token.span)),
+        // As it is written: names keep their case, as in Flink, and a field of a record is matched by it.
         Token::Word(word) => Ok((word.value.clone(), token.span)),
         _ => parser.expected("a name", token),
     }

@@ -226,9 +226,7 @@ fn parse_view(text: &str, parser: &mut Parser<'_>, first: &TokenWithSpan) -> Res
                     .with_help("give the columns their names with AS"),
                 ));
             }
-            let normal =
-                if name.quote_style.is_none() { name.value.to_lowercase() } else { name.value.clone() };
-            Ok(Statement::View { name: normal, span: name.span, query: view.query })
+            Ok(Statement::View { name: name.value.clone(), span: name.span, query: view.query })
         }
         _ => Err(Failure::Placed(
             SqlError::at(text, tokens::place(first.span.start), "this kind of view is not known")

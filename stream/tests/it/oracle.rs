@@ -91,7 +91,7 @@ fn sessions_late(events: &[(Event, i64)]) -> Windows {
     let mut sessions: Vec<(u8, i64, i64, Vec<Event>)> = Vec::new();
     for (event, closed) in events {
         let (mut from, mut to) = (event.time.max(*closed), event.time + GAP);
-        if from > to {
+        if from >= to {
             continue;
         }
         let mut all = vec![*event];
@@ -260,7 +260,7 @@ proptest! {
                 let closed = watermark.saturating_sub(lateness);
                 let taken = |slide: i64, size: i64| ends(event.time, slide, size).filter(|end| *end > closed).count();
                 let hops = taken(SLIDE, HOP);
-                let by_all = taken(TUMBLE, TUMBLE) > 0 && hops > 0 && event.time + GAP >= closed;
+                let by_all = taken(TUMBLE, TUMBLE) > 0 && hops > 0 && event.time + GAP > closed;
                 counts[0] += 1;
                 counts[if event.time >= watermark { 1 } else if by_all { 2 } else { 3 }] += 1;
                 in_part += u64::from((1..3).contains(&hops));

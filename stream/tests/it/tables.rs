@@ -250,3 +250,20 @@ fn event_times_that_cannot_be_used_are_set_aside() {
         assert!(letters.contains(reason), "{letters}");
     }
 }
+
+#[test]
+fn names_keep_their_case() {
+    let line = br#"{"time":"2026-01-05T12:00:01Z","anonymousId":"a","anonymousid":"other"}"#.to_vec();
+    let done = run_bytes(
+        &[vec![line]],
+        "anonymousId STRING",
+        "",
+        "CREATE TABLE Out (visitorId STRING) WITH ('connector' = 'collect', 'emit' = 'final');
+         CREATE VIEW ByVisitor AS SELECT anonymousId AS visitorId FROM events;
+         INSERT INTO Out (visitorId) SELECT visitorId FROM ByVisitor;",
+    );
+    insta::assert_snapshot!(crate::text::table(&done.collected.finals("Out"), false), @r"
+    visitorId
+    a
+    ");
+}

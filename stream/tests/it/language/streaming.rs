@@ -20,8 +20,6 @@ use crate::{
 
 /// No script has so many rows that it may take longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A job that has failed reads nothing more, which only its end tells.
-const PATIENCE_WITH_RECORDS: Duration = Duration::from_secs(5);
 
 /// A script that was planned.
 pub(crate) struct Planned {
@@ -124,16 +122,6 @@ impl Planned {
         in_time(&ledger.unwrap())?;
         let names = script.sinks.iter().map(|sink| &sink.name);
         names.zip(&schemas).map(|(name, schema)| Rows::new(&self.collected.finals(name), schema)).collect()
-    }
-}
-
-/// Why a job does not read what there is.
-async fn not_read(job: Job) -> String {
-    job.stop();
-    match tokio::time::timeout(PATIENCE, job.wait()).await {
-        Ok(Err(error)) => format!("failed: {error}"),
-        Ok(Ok(_)) => "it did not read its records".to_owned(),
-        Err(_) => "it did not read its records, and did not end".to_owned(),
     }
 }
 
