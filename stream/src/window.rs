@@ -133,6 +133,15 @@ impl WindowSpec {
         }
     }
 
+    /// How far before its end a window starts at least; `None` where that is not known.
+    pub const fn shortest_us(self) -> Option<i64> {
+        match self {
+            WindowSpec::Fixed(window) if window.cumulates => Some(window.pane_us),
+            WindowSpec::Fixed(window) => Some(window.size_us),
+            WindowSpec::Session { .. } => None,
+        }
+    }
+
     /// The earliest event time that is still accepted when the watermark is `watermark` and windows take
     /// rows for `lateness_us` after it has passed their end. A row below it belongs only to windows that are
     /// closed.

@@ -24,7 +24,7 @@ use arrow::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::{hop::event_times, window_aggregate::WINDOW_TIME_US};
+use super::{Marks, TimeBound, hop::event_times, window_aggregate::WINDOW_TIME_US};
 use crate::{error::StreamError, time::Watermark, window::WindowSpec};
 
 /// A column that comes out.
@@ -49,6 +49,8 @@ pub struct Assign {
     pub lateness_us: i64,
     /// The event time of a row.
     pub time: Arc<dyn PhysicalExpr>,
+    /// What is promised about it.
+    pub bound: TimeBound,
     /// What comes out.
     pub columns: Vec<AssignColumn>,
     /// The schema of `columns`.
@@ -63,6 +65,8 @@ impl Assign {
         if times.null_count() > 0 {
             return Err(StreamError::internal("a row without event time reached a window"));
         }
+        // Held against the promise about this column, by which its windows close.
+        let late_at = late_at.map(|late_at| self.bound.watermark(Marks::source(late_at)));
         let (mut rows, mut spans) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
         for (row, time) in (0_u32..).zip(times.values()) {
             for span in self.window.windows_of(*time)? {

@@ -70,8 +70,6 @@ pub struct WindowAggregateSpec {
     pub time: Arc<dyn PhysicalExpr>,
     /// What is promised about that time.
     pub bound: TimeBound,
-    /// Rows were judged when they were [assigned](super::assign) to their windows: none is late here.
-    pub is_judged: bool,
     /// Keys and aggregates.
     pub aggregation: Aggregation,
     /// The columns in front of the aggregates, in output order.
@@ -111,12 +109,18 @@ impl WindowPartial {
     /// Counts rows. With `late_at`, rows that came when the watermark stood there: those that every window has
     /// closed for are left out, the others are counted in the windows that have not. Answers how many were left out.
     pub fn update(&mut self, batch: &RecordBatch, late_at: Option<Watermark>) -> Result<u64, StreamError> {
+        // Held against the promise about this column, by which its windows close.
+        self.update_at(batch, late_at.map(|late_at| self.spec.bound.watermark(Marks::source(late_at))))
+    }
+
+    /// The same, of a watermark of the event-time column.
+    fn update_at(&mut self, batch: &RecordBatch, late_at: Option<Watermark>) -> Result<u64, StreamError> {
         let times = self.spec.time.evaluate(batch)?.into_array(batch.num_rows())?;
         let times = event_times(&times)?;
         if times.null_count() > 0 {
             return Err(StreamError::internal("a row without event time reached a window"));
         }
-        let Some(late_at) = late_at.filter(|_| !self.spec.is_judged) else {
+        let Some(late_at) = late_at else {
             self.add(batch, times, None)?;
             return Ok(0);
         };
@@ -328,7 +332,7 @@ impl Operator for WindowAggregate {
     fn process(&mut self, _: usize, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
         if rows.is_final {
             // Only rows that an upstream window accepted late can be below the watermark here.
-            self.late_rows += self.direct.update(&rows.batch, Some(self.watermark))?;
+            self.late_rows += self.direct.update_at(&rows.batch, Some(self.watermark))?;
             return self.merge_direct();
         }
         // A session over other windows has no provisional rows from theirs: how an open window will end is
@@ -337,7 +341,7 @@ impl Operator for WindowAggregate {
             return Ok(());
         }
         self.overlaid = true;
-        self.overlay.update(&rows.batch, Some(self.watermark)).map(|_| ())
+        self.overlay.update_at(&rows.batch, Some(self.watermark)).map(|_| ())
     }
 
     fn partial(&mut self, partial: Partial) -> Result<u64, StreamError> {

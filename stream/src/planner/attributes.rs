@@ -49,10 +49,10 @@ impl Role {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Event => "event time",
-            Role::Start => "window start",
-            Role::End => "window end",
-            Role::Time => "window time",
-            Role::Window => "window",
+            Role::Start => "a window start",
+            Role::End => "a window end",
+            Role::Time => "a window time",
+            Role::Window => "a window",
         }
     }
 }
@@ -91,17 +91,18 @@ impl TimeAttribute {
     }
 
     /// What is known of a column of a window once its rows are complete by `bounding`, another column of theirs: it lies
-    /// by a known length from that, unless a session is between.
+    /// by a known length from that, or within known ones, unless a session is between.
     pub(crate) fn beside(self, bounding: TimeAttribute) -> TimeAttribute {
+        // How far before the window's end at most, and at least.
         let before_end = |attribute: TimeAttribute| match (attribute.role, attribute.window?) {
-            (Role::End, _) => Some(0),
-            (Role::Time, _) => Some(WINDOW_TIME_US),
-            (Role::Start, window) => window.longest_us(),
+            (Role::End, _) => Some((0, 0)),
+            (Role::Time, _) => Some((WINDOW_TIME_US, WINDOW_TIME_US)),
+            (Role::Start, window) => window.longest_us().zip(window.shortest_us()),
             _ => None,
         };
         let known = before_end(self).zip(before_end(bounding)).filter(|_| self.window == bounding.window);
         let bound =
-            known.map(|(own, of_bounding)| TimeBound::EVENT.later_by(own.saturating_sub(of_bounding)));
+            known.map(|((most, _), (_, least))| TimeBound::EVENT.later_by(most.saturating_sub(least)));
         TimeAttribute { bound, lateness_us: 0, ..self }
     }
 

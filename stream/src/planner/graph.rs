@@ -195,6 +195,10 @@ impl GraphBuilder {
                     None => Err(physical.unsupported(extension.node.name(), None)),
                 }
             }
+            LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => Err(physical
+                .catalog
+                .error(physical.span, "a condition in this query is never true, so that it has no rows")
+                .into()),
             LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
                 Err(physical.unsupported("a query without a table", None))
             }

@@ -102,7 +102,6 @@ impl Physical<'_> {
             lateness_us: node.lateness_us,
             time: self.expr(&node.time, input)?,
             bound: node.bound,
-            is_judged: node.is_judged,
             aggregation: Aggregation::new(keys, aggregates, input.as_arrow())?,
             group_columns: node.group_columns.clone(),
             schema: Arc::clone(node.schema.inner()),

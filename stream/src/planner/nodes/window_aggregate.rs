@@ -37,8 +37,6 @@ pub(crate) struct WindowAggregateNode {
     pub(crate) time: Expr,
     /// What is promised about it.
     pub(crate) bound: TimeBound,
-    /// Rows were judged when they were assigned to their windows.
-    pub(crate) is_judged: bool,
     /// Columns in front of the aggregates.
     pub(crate) group_columns: Vec<GroupColumn>,
     /// Group keys.

@@ -97,7 +97,6 @@ impl WindowAssignNode {
             lateness_us: self.lateness_us,
             time: physical.expr(&self.time, input)?,
             bound: self.bound,
-            is_judged: false,
             aggregation: Aggregation::new(keys, vec![(aggregate, filter)], input.as_arrow())?,
             group_columns: vec![GroupColumn::WindowStart, GroupColumn::WindowEnd, GroupColumn::WindowTime],
             schema: Arc::new(Schema::new(fields)),
@@ -220,6 +219,7 @@ impl StreamingNode for WindowAssignNode {
             window: self.window,
             lateness_us: self.lateness_us,
             time: physical.expr(&self.time, self.input.schema())?,
+            bound: self.bound,
             columns,
             schema: Arc::clone(&schema),
         });

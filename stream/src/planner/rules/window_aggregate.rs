@@ -109,7 +109,6 @@ fn of_function(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPla
         lateness_us: attribute.lateness_us,
         time,
         bound,
-        is_judged: false,
         group_columns,
         keys,
         aggregates: aggregate.aggr_expr,
@@ -253,12 +252,16 @@ impl Fused {
         if keys.iter().any(uses) || aggregate.aggr_expr.iter().any(uses) {
             return None;
         }
+        let starts = group_columns.contains(&GroupColumn::WindowStart);
+        let ends = group_columns
+            .iter()
+            .any(|column| matches!(column, GroupColumn::WindowEnd | GroupColumn::WindowTime));
+        // Windows that cumulate have their start in common, and are one group by it.
+        if matches!(assign.window, WindowSpec::Fixed(window) if window.cumulates) && !ends {
+            return None;
+        }
         if matches!(assign.window, WindowSpec::Session { .. }) {
             // Sessions of one key may share a start or an end; and they are those of PARTITION BY, not of the group.
-            let starts = group_columns.contains(&GroupColumn::WindowStart);
-            let ends = group_columns
-                .iter()
-                .any(|column| matches!(column, GroupColumn::WindowEnd | GroupColumn::WindowTime));
             let mut of_keys = keys.iter().map(origin).collect::<Option<Vec<_>>>()?;
             let mut of_partition = partition_columns(assign)?;
             of_keys.sort_unstable();
@@ -286,7 +289,6 @@ impl Fused {
             lateness_us: self.lateness_us,
             time: self.time,
             bound: self.bound,
-            is_judged: false,
             group_columns: self.group_columns,
             keys: self.keys,
             aggregates: aggregate.aggr_expr,
@@ -457,7 +459,6 @@ fn attached(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, 
         lateness_us: 0,
         time: time.clone(),
         bound,
-        is_judged: true,
         group_columns: (0..aggregate.group_expr.len()).map(GroupColumn::Key).collect(),
         keys: aggregate.group_expr.clone(),
         aggregates: aggregate.aggr_expr,

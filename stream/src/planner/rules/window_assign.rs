@@ -104,10 +104,8 @@ pub(super) fn no_event_time(
     };
     let place = place_of(std::slice::from_ref(time)).unwrap_or(context.statement);
     if let Some(attribute) = attribute {
-        let message = format!(
-            "'{name}' is a {} about whose values to come nothing is known here",
-            attribute.role.name()
-        );
+        let message =
+            format!("'{name}' is {} about whose values to come nothing is known here", attribute.role.name());
         return context.catalog.error(place, message).with_help("window over window_time instead").into();
     }
     if let Some(table) = table_of(time, input) {
