@@ -70,7 +70,8 @@ const WRONG: u64 = 5;
 struct Report {
     equal: u64,
     rows: usize,
-    refused: BTreeMap<String, u64>,
+    /// By kind: how many, and the first one's seed.
+    refused: BTreeMap<String, (u64, u64)>,
     /// Batch queries that DataFusion does not plan, with what it says.
     unjudged: Vec<String>,
     wrong: Vec<String>,
@@ -79,23 +80,27 @@ struct Report {
 impl Report {
     fn scripts(&self) -> u64 {
         let others = u64::try_from(self.wrong.len() + self.unjudged.len()).unwrap();
-        self.equal + self.refused.values().sum::<u64>() + others
+        self.equal + self.refused() + others
+    }
+
+    fn refused(&self) -> u64 {
+        self.refused.values().map(|(count, _)| count).sum()
     }
 
     fn summary(&self) -> String {
-        let mut kinds: Vec<(&String, &u64)> = self.refused.iter().collect();
-        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let refused: u64 = self.refused.values().sum();
+        let mut kinds: Vec<_> = self.refused.iter().collect();
+        kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
         let mut text = format!(
-            "language oracle: scripts {}, equal {} ({} rows), refused {refused}, unjudged {}, differing {}\n",
+            "language oracle: scripts {}, equal {} ({} rows), refused {}, unjudged {}, differing {}\n",
             self.scripts(),
             self.equal,
             self.rows,
+            self.refused(),
             self.unjudged.len(),
             self.wrong.len()
         );
-        for (kind, count) in kinds {
-            writeln!(text, "  refused {count:5}  {kind}").unwrap();
+        for (kind, (count, seed)) in kinds {
+            writeln!(text, "  refused {count:5}  {kind} (seed {seed})").unwrap();
         }
         text
     }
@@ -157,7 +162,7 @@ fn try_one(runtime: &Runtime, seed: u64, report: &Mutex<Report>) {
             report.equal += 1;
             report.rows += rows;
         }
-        Outcome::Refused(kind) => *report.lock().unwrap().refused.entry(kind).or_default() += 1,
+        Outcome::Refused(kind) => report.lock().unwrap().refused.entry(kind).or_insert((0, seed)).0 += 1,
         Outcome::Unjudged(error) => report.lock().unwrap().unjudged.push(format!("seed {seed}: {error}")),
         Outcome::Wrong(wrong) => {
             let (script, wrong) = shrink::shrink(runtime, script, wrong);

@@ -200,6 +200,12 @@ pub(crate) fn aggregate(random: &mut Random, relation: &Relation, name: &str) ->
         let any = random.pick_any(&relation.of(&all));
         let text = random.pick_any(&relation.of(&[Text]));
         let flag = random.pick_any(&relation.of(&[Bool]));
+        // Of a number, or of what is computed of one.
+        let number = number.map(|column| match (column.kind, random.below(8)) {
+            (Kind::Int, 0) => column.named(format!("{} * 2", column.name)),
+            (Kind::Int, 1) => column.named(format!("CASE WHEN {0} > 0 THEN {0} END", column.name)),
+            _ => column,
+        });
         let filter = filter(random);
         let order = *random.pick(&["", " DESC"]);
         return match (choice, number, ordered, any, text, flag) {

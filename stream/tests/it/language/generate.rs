@@ -3,19 +3,22 @@
 //! | module | what it makes |
 //! |---|---|
 //! | [`windows`] | windows over event time and over other windows, rows in windows, re-aggregation |
-//! | [`relate`] | unions, ranks and joins |
+//! | [`over`] | functions `OVER` a window |
+//! | [`relate`] | unions, joins, conditions on other streams |
 
+#[path = "generate/over.rs"]
+mod over;
 #[path = "generate/relate.rs"]
 mod relate;
 #[path = "generate/windows.rs"]
 mod windows;
 
 use super::{
-    columns::{Column, Exact, Relation, expression, predicate},
+    columns::{Column, Exact, Relation, Role, expression, instant, predicate},
     data::Table,
     random::Random,
-    script::{Run, Script, Sink},
-    tree::{From, Item, Query, Select},
+    script::{Kind, Run, Script, Sink},
+    tree::{From, Item, Query, Select, seconds},
 };
 
 /// The script of a seed.
@@ -84,10 +87,13 @@ impl Generator {
                 39..=46 => self.windowed_rows(),
                 47..=56 => self.function(),
                 57..=64 => self.union(),
-                65..=73 => self.ranked(),
-                74..=83 => self.aggregated_again(),
-                84..=88 => self.distinct(),
-                89..=96 => self.window_join(),
+                65..=70 => self.ranked(),
+                71..=75 => self.computed_over(),
+                76..=83 => self.aggregated_again(),
+                84..=87 => self.distinct(),
+                88..=93 => self.window_join(),
+                94..=96 => self.exists(),
+                97 => self.set(),
                 _ => self.interval_join(),
             };
             if let Some(made) = made {
@@ -140,7 +146,23 @@ impl Generator {
             if column.role.is_none() && self.random.chance(20) {
                 continue;
             }
-            if column.exact == Exact::Sums && column.role.is_none() && self.random.chance(15) {
+            if column.role == Some(Role::Event) && self.random.chance(12) {
+                // What is known of a time that is computed of a time is little, or nothing.
+                let (name, c) = (self.name("x"), &column.name);
+                let by = seconds(self.random.between(1, 30));
+                let expr = match self.random.below(6) {
+                    0 => format!("{c} + {by}"),
+                    1 => format!("{c} - {by}"),
+                    2 => format!("date_trunc('minute', {c})"),
+                    3 => format!("CAST({c} AS TIMESTAMP)"),
+                    4 => format!("greatest({c}, {})", instant(&mut self.random)),
+                    _ => {
+                        format!("CASE WHEN {c} > {} THEN {c} ELSE {c} - {by} END", instant(&mut self.random))
+                    }
+                };
+                items.push(Item::new(expr, &name));
+                columns.push(Column::new(name, Kind::Time).with(Role::Mixed));
+            } else if column.exact == Exact::Sums && column.role.is_none() && self.random.chance(15) {
                 let (expr, kind) = expression(&mut self.random, column);
                 let name = self.name("x");
                 items.push(Item::new(expr, &name));

@@ -38,6 +38,8 @@ pub(crate) enum Query {
     Select(Box<Select>),
     /// `UNION ALL`.
     Union(Vec<Query>),
+    /// `UNION`, `INTERSECT`, `EXCEPT`.
+    Set(&'static str, Box<Query>, Box<Query>),
     /// `GROUP BY tumble(…)` and its like.
     Function(Box<Function>),
 }
@@ -62,12 +64,19 @@ pub(crate) struct Function {
     pub(crate) keys: Vec<String>,
     pub(crate) aggregates: Vec<Item>,
     pub(crate) filter: Option<String>,
+    /// As `GROUP BY TUMBLE(time, …)` with `TUMBLE_START`, rather than `tumble(…)` with a struct.
+    pub(crate) older: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum From {
     Named(String),
     Query(Box<Query>),
+    /// A table or view beside a condition that reads another one.
+    Both {
+        read: String,
+        also: String,
+    },
     /// `TABLE(TUMBLE(…))` and its like over a table or view; `partition_by` is for sessions.
     Windowed {
         input: String,
@@ -97,6 +106,9 @@ impl Query {
             Query::Union(queries) => {
                 queries.iter().map(|query| query.text(dialect)).collect::<Vec<_>>().join("\n  UNION ALL\n  ")
             }
+            Query::Set(word, left, right) => {
+                format!("{}\n  {word}\n  {}", left.text(dialect), right.text(dialect))
+            }
             Query::Function(function) => function.text(dialect),
         }
     }
@@ -106,6 +118,10 @@ impl Query {
         match self {
             Query::Select(select) => select.from.reads(names),
             Query::Union(queries) => queries.iter().for_each(|query| query.reads(names)),
+            Query::Set(_, left, right) => {
+                left.reads(names);
+                right.reads(names);
+            }
             Query::Function(function) => names.push(function.input.clone()),
         }
     }
@@ -144,6 +160,19 @@ impl Function {
         let keys: String = self.keys.iter().map(|key| format!(", {key}")).collect();
         let aggregates = list(&self.aggregates);
         match dialect {
+            Dialect::Streaming if self.older => {
+                let time = &self.time;
+                let (name, lengths) = match self.window {
+                    Window::Hop { slide, size } => ("HOP", format!("{}, {}", seconds(slide), seconds(size))),
+                    Window::Session { gap } => ("SESSION", seconds(gap)),
+                    Window::Tumble { size } | Window::Cumulate { size, .. } => ("TUMBLE", seconds(size)),
+                };
+                format!(
+                    "SELECT {name}_START({time}, {lengths}) AS {start}, {name}_END({time}, {lengths}) AS {end}{keys}, \
+                     {aggregates}\n  FROM {}{filter}\n  GROUP BY {name}({time}, {lengths}){keys}",
+                    self.input
+                )
+            }
             Dialect::Streaming => {
                 let names: String = self.aggregates.iter().map(|item| format!(", {}", item.name)).collect();
                 let call = match self.window {
@@ -173,7 +202,7 @@ impl Function {
 impl From {
     fn text(&self, dialect: Dialect) -> String {
         match self {
-            From::Named(name) => name.clone(),
+            From::Named(name) | From::Both { read: name, .. } => name.clone(),
             From::Query(query) => format!("({})", query.text(dialect)),
             From::Windowed { input, time, window, partition_by } => match dialect {
                 Dialect::Batch => by_arithmetic(input, time, *window, partition_by),
@@ -189,6 +218,7 @@ impl From {
         match self {
             From::Named(name) | From::Windowed { input: name, .. } => names.push(name.clone()),
             From::Query(query) => query.reads(names),
+            From::Both { read, also } => names.extend([read.clone(), also.clone()]),
             From::Join { left, right, .. } => {
                 left.reads(names);
                 right.reads(names);

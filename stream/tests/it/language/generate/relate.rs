@@ -1,8 +1,8 @@
-//! Unions, ranks and joins.
+//! Unions, joins, and conditions on other streams.
 
 use super::{Generator, Made};
 use crate::language::{
-    columns::{Column, Exact, Relation, Role},
+    columns::{Column, Relation, Role},
     script::Kind,
     tree::{From, Item, Query, Select, seconds},
 };
@@ -55,59 +55,6 @@ impl Generator {
         ))
     }
 
-    /// The best of each window, with ties broken by all columns.
-    pub(super) fn ranked(&mut self) -> Option<Made> {
-        let input = self.input(|relation| relation.bounds.is_some())?;
-        let (start, end) = input.bounds.clone()?;
-        let columns: Vec<Column> =
-            input.columns.iter().filter(|column| column.exact >= Exact::Value).cloned().collect();
-        let mut partition_by = vec![start.clone(), end.clone()];
-        if self.random.chance(10) {
-            partition_by.remove(self.random.below(2));
-        }
-        let keys: Vec<Column> = columns.iter().filter(|c| c.kind == Kind::Text).cloned().collect();
-        if self.random.chance(20)
-            && let Some(key) = self.random.pick_any(&keys)
-        {
-            partition_by.push(key.name);
-        }
-        let by: Vec<Column> = columns.iter().filter(|c| !partition_by.contains(&c.name)).cloned().collect();
-        let direction =
-            |generator: &mut Self| *generator.random.pick(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]);
-        let first = self.random.pick_any(&by)?;
-        let mut order = vec![format!("{}{}", first.name, direction(self))];
-        let function = *self.random.pick(&["ROW_NUMBER", "ROW_NUMBER", "ROW_NUMBER", "RANK", "DENSE_RANK"]);
-        // Equal rows have equal ranks, but a row number must not be left to chance.
-        if function == "ROW_NUMBER" || self.random.chance(50) {
-            for column in by.iter().filter(|column| column.name != first.name) {
-                order.push(format!("{}{}", column.name, direction(self)));
-            }
-            order.extend(partition_by.iter().all(|name| *name != start).then(|| start.clone()));
-            order.extend(partition_by.iter().all(|name| *name != end).then(|| end.clone()));
-        }
-        let rank = self.name("r");
-        let over = format!("PARTITION BY {} ORDER BY {}", partition_by.join(", "), order.join(", "));
-        let plain = |column: &Column| Item::new(&column.name, &column.name);
-        let mut inner: Vec<Item> = columns.iter().map(plain).collect();
-        inner.push(Item::new(format!("{function}() OVER ({over})"), &rank));
-        let from = From::Named(input.name.clone());
-        let filter = self.condition(15, &input.columns);
-        let inner = Query::Select(Box::new(Select { items: inner, from, filter, ..Select::default() }));
-        let mut columns = columns;
-        columns.push(Column::new(&rank, Kind::Int));
-        let limit = match self.random.below(6) {
-            0 => None,
-            1 => Some(format!("{rank} = 1")),
-            2 => Some(format!("{rank} < 4")),
-            3 => Some(format!("{rank} BETWEEN 2 AND 3")),
-            _ => Some(format!("{rank} <= {}", self.random.between(1, 3))),
-        };
-        let items = columns.iter().map(plain).collect();
-        let select = Select { items, from: From::Query(Box::new(inner)), filter: limit, ..Select::default() };
-        let relation = Relation { name: String::new(), columns, bounds: input.bounds, depth: input.depth };
-        Some((Query::Select(Box::new(select)), relation))
-    }
-
     /// Two relations on equal windows.
     pub(super) fn window_join(&mut self) -> Option<Made> {
         let left = self.input(|relation| relation.bounds.is_some())?;
@@ -118,6 +65,16 @@ impl Generator {
         if let (Some(a), Some(b)) = (self.random.pick_any(&text(&left)), self.random.pick_any(&text(&right)))
         {
             on.push(format!("l.{} = r.{}", a.name, b.name));
+        }
+        if self.random.chance(15) {
+            on.remove(self.random.below(2));
+        }
+        let numbers = |relation: &Relation| relation.of(&[Kind::Int]);
+        if self.random.chance(20)
+            && let (Some(a), Some(b)) =
+                (self.random.pick_any(&numbers(&left)), self.random.pick_any(&numbers(&right)))
+        {
+            on.push(format!("l.{} {} r.{}", a.name, self.random.pick(&["<", ">=", "<>"]), b.name));
         }
         let kind = *self.random.pick(&["INNER", "INNER", "LEFT", "RIGHT", "FULL", "LEFT SEMI", "LEFT ANTI"]);
         // The sides that a row of the result always has.
@@ -134,6 +91,55 @@ impl Generator {
             _ => self.side(&mut made, "r", &right, right_stays),
         };
         self.joined(made, kind, (&left, &right), &on, first.or(second))
+    }
+
+    /// `WHERE [NOT] EXISTS (…)` or `IN (…)` on equal windows.
+    pub(super) fn exists(&mut self) -> Option<Made> {
+        let left = self.input(|relation| relation.bounds.is_some())?;
+        let right = self.input(|relation| relation.bounds.is_some() && relation.name != left.name)?;
+        let ((start, end), (other_start, other_end)) = (left.bounds.clone()?, right.bounds.clone()?);
+        let (l, r) = (&left.name, &right.name);
+        let mut on = format!("{r}.{other_start} = {l}.{start} AND {r}.{other_end} = {l}.{end}");
+        let text = |relation: &Relation| relation.of(&[Kind::Text]);
+        let keys = (self.random.pick_any(&text(&left)), self.random.pick_any(&text(&right)));
+        let filter = match keys {
+            (Some(a), Some(b)) if self.random.chance(40) => {
+                let (a, b) = (a.name, b.name);
+                format!("{l}.{a} {}IN (SELECT {r}.{b} FROM {r} WHERE {on})", self.random.pick(&["", "NOT "]))
+            }
+            keys => {
+                if let (Some(a), Some(b)) = keys {
+                    on += &format!(" AND {r}.{} = {l}.{}", b.name, a.name);
+                }
+                format!("{}EXISTS (SELECT 1 FROM {r} WHERE {on})", self.random.pick(&["", "NOT "]))
+            }
+        };
+        let items = left.columns.iter().map(|column| Item::new(&column.name, &column.name)).collect();
+        let from = From::Both { read: left.name.clone(), also: right.name.clone() };
+        let select = Select { items, from, filter: Some(filter), ..Select::default() };
+        let depth = left.depth.max(right.depth);
+        Some((Query::Select(Box::new(select)), Relation { name: String::new(), depth, ..left }))
+    }
+
+    /// `UNION`, `INTERSECT` or `EXCEPT` of bounds and keys.
+    pub(super) fn set(&mut self) -> Option<Made> {
+        let left = self.input(|relation| relation.bounds.is_some())?;
+        let right = self.input(|relation| relation.bounds.is_some())?;
+        let word = *self.random.pick(&["UNION", "INTERSECT", "EXCEPT"]);
+        let names = (self.name("w"), self.name("w"));
+        let part = |relation: &Relation| {
+            let (start, end) = relation.bounds.clone()?;
+            let items = vec![Item::new(start, &names.0), Item::new(end, &names.1)];
+            let from = From::Named(relation.name.clone());
+            Some(Query::Select(Box::new(Select { items, from, ..Select::default() })))
+        };
+        let query = Query::Set(word, Box::new(part(&left)?), Box::new(part(&right)?));
+        let columns = vec![
+            Column::new(&names.0, Kind::Time).with(Role::Start),
+            Column::new(&names.1, Kind::Time).with(Role::End),
+        ];
+        let depth = left.depth.max(right.depth);
+        Some((query, Relation { name: String::new(), columns, bounds: Some(names), depth }))
     }
 
     /// Two streams whose rows are near each other in time.

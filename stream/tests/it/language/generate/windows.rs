@@ -121,6 +121,7 @@ impl Generator {
     ) -> Made {
         let Named { items, mut columns, bounds } = named;
         select.items = items;
+        let keys_start = select.group_by.len();
         for key in keys {
             select.group_by.push(key.name.clone());
             select.items.push(Item::new(&key.name, &key.name));
@@ -133,11 +134,23 @@ impl Generator {
             select.items.push(item);
             columns.push(column);
         }
+        let keys_end = select.group_by.len();
         for _ in 0..1 + self.random.below(3) {
             let name = self.name("a");
             let (item, column) = aggregate(&mut self.random, within, &name);
             select.items.push(item);
             columns.push(column);
+        }
+        if self.random.chance(6) && keys_end > keys_start {
+            // Each of the keys alone, and none: in the others' rows they are NULL.
+            let keys = select.group_by.split_off(keys_start);
+            let sets: Vec<String> = keys.iter().map(|key| format!("({key})")).collect();
+            let sets = match self.random.below(3) {
+                0 => format!("ROLLUP ({})", keys.join(", ")),
+                1 => format!("CUBE ({})", keys.join(", ")),
+                _ => format!("GROUPING SETS ({}, ())", sets.join(", ")),
+            };
+            select.group_by.push(sets);
         }
         if self.random.chance(15) {
             let having = ["COUNT(*) > 1", "COUNT(*) <= 2", "MIN(window_start) < window_end"];
@@ -205,7 +218,8 @@ impl Generator {
         let relation =
             Relation { name: String::new(), columns, bounds: Some(bounds.clone()), depth: input.depth + 1 };
         let keys = keys.into_iter().map(|key| key.name).collect();
-        let function = Function { input: input.name, time, window, bounds, keys, aggregates, filter };
+        let older = self.random.chance(40);
+        let function = Function { input: input.name, time, window, bounds, keys, aggregates, filter, older };
         Some((Query::Function(Box::new(function)), relation))
     }
 
