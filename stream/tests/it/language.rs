@@ -4,7 +4,8 @@
 //! be refused at planning with a message of its own. No script may differ, fail while it runs, or panic.
 //!
 //! `PLAMATIO_FUZZ_SCRIPTS` and `PLAMATIO_FUZZ_SEED` say how many scripts and from which seed on; a script's seed
-//! is in the report on it, and `PLAMATIO_FUZZ_SCRIPTS=1 PLAMATIO_FUZZ_SEED=…` runs it alone. `make fuzz` runs many.
+//! is in the report on it, and `PLAMATIO_FUZZ_SCRIPTS=1 PLAMATIO_FUZZ_SEED=…` runs it alone (and shows it, with
+//! `PLAMATIO_FUZZ_SHOW=1`). `make fuzz` runs many.
 //!
 //! | module | what |
 //! |---|---|
@@ -156,6 +157,9 @@ fn scripts_equal_batch_sql_or_are_refused() {
 
 fn try_one(runtime: &Runtime, seed: u64, report: &Mutex<Report>) {
     let script = generate::script(seed);
+    if setting("PLAMATIO_FUZZ_SHOW", 0) > 0 {
+        say(&check::shown(&script));
+    }
     match check(runtime, &script) {
         Outcome::Equal(rows) => {
             let mut report = report.lock().unwrap();

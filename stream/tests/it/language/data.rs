@@ -1,4 +1,4 @@
-//! The source tables: their columns, random rows in an order in which none is late, and both forms of them: JSON
+//! The source tables: their columns, random rows in an order in which none is too late, and both forms of them: JSON
 //! lines for the engine, Arrow columns for DataFusion.
 //!
 //! All numbers are few and short, so that doubles add up exactly in any order, and values meet often.
@@ -45,6 +45,8 @@ pub(crate) struct Row {
 pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) delay_s: i64,
+    /// How long windows take late rows; none is later.
+    pub(crate) lateness_s: i64,
     pub(crate) files: usize,
     /// In the order in which they come.
     pub(crate) rows: Vec<Row>,
@@ -53,6 +55,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn random(random: &mut Random, number: usize) -> Self {
         let delay_s = *random.pick(&[0, 5, 10, 20]);
+        let lateness_s = if random.chance(25) { *random.pick(&[10, 40]) } else { 0 };
         let files = 1 + random.below(4);
         // Times on whole seconds meet windows' bounds; quarters of them lie within.
         let step = *random.pick(&[SECOND_US / 4, SECOND_US, 5 * SECOND_US]);
@@ -62,12 +65,12 @@ impl Table {
             .map(|index| {
                 let id = 1_000 * i64::try_from(number).unwrap() + index;
                 let row = Row { file: random.below(files), ..row(random, step, span, id) };
-                (row.ts + random.between(0, delay_s) * SECOND_US, row)
+                (row.ts + random.between(0, delay_s + lateness_s) * SECOND_US, row)
             })
             .collect();
         arriving.sort_by_key(|(at, _)| *at);
         let rows = arriving.into_iter().map(|(_, row)| row).collect();
-        Table { name: format!("t{number}"), delay_s, files, rows }
+        Table { name: format!("t{number}"), delay_s, lateness_s, files, rows }
     }
 
     /// The lines of each file.

@@ -157,3 +157,31 @@ fn both_zeros_are_one_value() {
     12:00:00  2
     ");
 }
+
+/// Rows that come late and are taken are in the windows of their windows too.
+#[test]
+fn late_rows_in_windows_over_rows_in_windows() {
+    let lines = text::json_lines(
+        "time      k  v
+         12:04:30  b  1
+         12:04:00  a  3",
+    );
+    let done = run_bytes(
+        &[lines.into_iter().map(String::into_bytes).collect()],
+        "k STRING, v BIGINT",
+        ", 'allowed-lateness' = '60 s'",
+        "CREATE VIEW assigned AS
+         SELECT window_end AS e, k, v
+         FROM TABLE(HOP(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND, INTERVAL '20' SECOND));
+         CREATE TABLE out (s TIMESTAMP(3), e TIMESTAMP(3), k STRING, total BIGINT)
+         WITH ('connector' = 'collect', 'emit' = 'final');
+         INSERT INTO out SELECT window_start, window_end, k, SUM(v)
+         FROM TABLE(SESSION(TABLE assigned PARTITION BY k, DESCRIPTOR(e), INTERVAL '12' SECOND))
+         GROUP BY window_start, window_end, k",
+    );
+    assert_snapshot!(done.finals(), @r"
+    s         e         k  total
+    12:04:10  12:04:32  a  6
+    12:04:40  12:05:02  b  2
+    ");
+}

@@ -70,10 +70,14 @@ impl Script {
         }
         for table in &self.tables {
             let (name, columns, delay) = (&table.name, data::COLUMNS, table.delay_s);
+            let late = match table.lateness_s {
+                0 => String::new(),
+                lateness => format!(", 'allowed-lateness' = '{lateness} s'"),
+            };
             writeln!(
                 text,
                 "CREATE TABLE {name} ({columns}, WATERMARK FOR ts AS ts - INTERVAL '{delay}' SECOND)\n  \
-                 WITH ({}, 'idle-timeout' = '0 s');",
+                 WITH ({}, 'idle-timeout' = '0 s'{late});",
                 connector(table)
             )
             .unwrap();
