@@ -77,13 +77,8 @@ pub(crate) enum From {
         read: String,
         also: String,
     },
-    /// `TABLE(TUMBLE(…))` and its like over a table or view; `partition_by` is for sessions.
-    Windowed {
-        input: String,
-        time: String,
-        window: Window,
-        partition_by: Vec<String>,
-    },
+    /// `TABLE(TUMBLE(…))` and its like over a table or view.
+    Windowed(Windowed),
     /// `l kind JOIN r ON …`.
     Join {
         kind: &'static str,
@@ -91,6 +86,19 @@ pub(crate) enum From {
         right: Box<From>,
         on: String,
     },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Windowed {
+    pub(crate) input: String,
+    pub(crate) time: String,
+    pub(crate) window: Window,
+    /// Of all but sessions: windows begin so many seconds after those of no offset.
+    pub(crate) offset: i64,
+    /// Of sessions.
+    pub(crate) partition_by: Vec<String>,
+    /// Whether arguments have names.
+    pub(crate) named: bool,
 }
 
 impl Default for From {
@@ -189,7 +197,15 @@ impl Function {
             }
             Dialect::Batch => {
                 let input = format!("(SELECT * FROM {}{filter})", self.input);
-                let windowed = by_arithmetic(&input, &self.time, self.window, &self.keys);
+                let windowed = Windowed {
+                    input,
+                    time: self.time.clone(),
+                    window: self.window,
+                    offset: 0,
+                    partition_by: self.keys.clone(),
+                    named: false,
+                };
+                let windowed = windowed.by_arithmetic();
                 format!(
                     "SELECT window_start AS {start}, window_end AS {end}{keys}, {aggregates}\n  \
                      FROM {windowed}\n  GROUP BY window_start, window_end{keys}"
@@ -204,9 +220,9 @@ impl From {
         match self {
             From::Named(name) | From::Both { read: name, .. } => name.clone(),
             From::Query(query) => format!("({})", query.text(dialect)),
-            From::Windowed { input, time, window, partition_by } => match dialect {
-                Dialect::Batch => by_arithmetic(input, time, *window, partition_by),
-                Dialect::Streaming => table_function(input, time, *window, partition_by),
+            From::Windowed(windowed) => match dialect {
+                Dialect::Batch => windowed.by_arithmetic(),
+                Dialect::Streaming => windowed.table_function(),
             },
             From::Join { kind, left, right, on } => {
                 format!("{} AS l\n  {kind} JOIN {} AS r\n  ON {on}", left.text(dialect), right.text(dialect))
@@ -216,7 +232,9 @@ impl From {
 
     fn reads(&self, names: &mut Vec<String>) {
         match self {
-            From::Named(name) | From::Windowed { input: name, .. } => names.push(name.clone()),
+            From::Named(name) | From::Windowed(Windowed { input: name, .. }) => {
+                names.push(name.clone());
+            }
             From::Query(query) => query.reads(names),
             From::Both { read, also } => names.extend([read.clone(), also.clone()]),
             From::Join { left, right, .. } => {
@@ -231,80 +249,90 @@ pub(crate) fn seconds(length: i64) -> String {
     format!("INTERVAL '{length}' SECOND")
 }
 
-fn table_function(input: &str, time: &str, window: Window, partition_by: &[String]) -> String {
-    let data = format!("TABLE {input}");
-    let time = format!("DESCRIPTOR({time})");
-    match window {
-        Window::Tumble { size } => format!("TABLE(TUMBLE({data}, {time}, {}))", seconds(size)),
-        Window::Hop { slide, size } => {
-            format!("TABLE(HOP({data}, {time}, {}, {}))", seconds(slide), seconds(size))
-        }
-        Window::Cumulate { step, size } => {
-            format!("TABLE(CUMULATE({data}, {time}, {}, {}))", seconds(step), seconds(size))
-        }
-        Window::Session { gap } if partition_by.is_empty() => {
-            format!("TABLE(SESSION({data}, {time}, {}))", seconds(gap))
-        }
-        Window::Session { gap } => {
-            let keys = partition_by.join(", ");
-            format!("TABLE(SESSION({data} PARTITION BY {keys}, {time}, {}))", seconds(gap))
-        }
+impl Windowed {
+    fn table_function(&self) -> String {
+        let Windowed { input, time, partition_by, .. } = self;
+        let (name, lengths) = match self.window {
+            Window::Tumble { size } => ("TUMBLE", vec![("SIZE", size)]),
+            Window::Hop { slide, size } => ("HOP", vec![("SLIDE", slide), ("SIZE", size)]),
+            Window::Cumulate { step, size } => ("CUMULATE", vec![("STEP", step), ("SIZE", size)]),
+            Window::Session { gap } => ("SESSION", vec![("GAP", gap)]),
+        };
+        let by = if partition_by.is_empty() {
+            String::new()
+        } else {
+            format!(" PARTITION BY {}", partition_by.join(", "))
+        };
+        let mut arguments =
+            vec![("DATA", format!("TABLE {input}{by}")), ("TIMECOL", format!("DESCRIPTOR({time})"))];
+        arguments.extend(lengths.into_iter().map(|(name, length)| (name, seconds(length))));
+        arguments.extend((self.offset != 0).then(|| ("OFFSET", seconds(self.offset))));
+        let argument = |(name, value): (&str, String)| {
+            if self.named { format!("{name} => {value}") } else { value }
+        };
+        let arguments: Vec<String> = arguments.into_iter().map(argument).collect();
+        format!("TABLE({name}({}))", arguments.join(", "))
     }
-}
 
-/// The rows of `input`, one for each of its windows, with the three window columns behind its own.
-fn by_arithmetic(input: &str, time: &str, window: Window, partition_by: &[String]) -> String {
-    let bounds = |start: &str, end: &str| {
-        format!(
-            "{start} AS window_start, {end} AS window_end, {end} - INTERVAL '0.001' SECOND AS window_time"
-        )
-    };
-    // DataFusion bins in nanoseconds; the engine's times are in microseconds.
-    let bin = |length: i64| {
-        let micros = r#"'Timestamp(Microsecond, Some("UTC"))'"#;
-        format!("arrow_cast(date_bin({}, {time}), {micros})", seconds(length))
-    };
-    let offsets = |step: i64, size: i64| {
-        let steps: Vec<String> =
-            (0..size / step).map(|number| format!("({})", seconds(number * step))).collect();
-        format!("(VALUES {}) AS o(offset_)", steps.join(", "))
-    };
-    match window {
-        Window::Tumble { size } => {
-            let start = bin(size);
-            let bounds = bounds(&start, &format!("{start} + {}", seconds(size)));
-            format!("(SELECT *, {bounds} FROM {input})")
-        }
-        Window::Hop { slide, size } => {
-            let start = format!("{} - o.offset_", bin(slide));
-            let bounds = bounds(&start, &format!("{start} + {}", seconds(size)));
-            format!("(SELECT i.*, {bounds} FROM {input} AS i CROSS JOIN {})", offsets(slide, size))
-        }
-        Window::Cumulate { step, size } => {
-            let (start, end) = (bin(size), format!("{} + o.offset_ + {}", bin(size), seconds(step)));
+    /// The rows of `input`, one for each of its windows, with the three window columns behind its own.
+    fn by_arithmetic(&self) -> String {
+        let Windowed { input, time, partition_by, .. } = self;
+        let bounds = |start: &str, end: &str| {
             format!(
-                "(SELECT i.*, {} FROM {input} AS i CROSS JOIN {} WHERE {end} > {time})",
-                bounds(&start, &end),
-                offsets(step, size)
+                "{start} AS window_start, {end} AS window_end, {end} - INTERVAL '0.001' SECOND AS window_time"
             )
-        }
-        Window::Session { gap } => {
-            let by = |more: &str| {
-                let mut keys = partition_by.to_vec();
-                keys.extend((!more.is_empty()).then(|| more.to_owned()));
-                if keys.is_empty() { String::new() } else { format!("PARTITION BY {}", keys.join(", ")) }
-            };
-            let whole = by("session_");
-            let start = format!("MIN({time}) OVER ({whole})");
-            let end = format!("MAX({time}) OVER ({whole}) + {}", seconds(gap));
-            format!(
-                "(SELECT *, {}\n    FROM (SELECT *, SUM(CASE WHEN {time} <= last_ + {} THEN 0 ELSE 1 END) OVER ({} ORDER BY {time}) AS session_\n      \
+        };
+        // DataFusion bins in nanoseconds; the engine's times are in microseconds.
+        let bin = |length: i64| {
+            let micros = r#"'Timestamp(Microsecond, Some("UTC"))'"#;
+            if self.offset == 0 {
+                return format!("arrow_cast(date_bin({}, {time}), {micros})", seconds(length));
+            }
+            let offset = seconds(self.offset);
+            format!("(arrow_cast(date_bin({}, {time} - {offset}), {micros}) + {offset})", seconds(length))
+        };
+        let offsets = |step: i64, size: i64| {
+            let steps: Vec<String> =
+                (0..size / step).map(|number| format!("({})", seconds(number * step))).collect();
+            format!("(VALUES {}) AS o(offset_)", steps.join(", "))
+        };
+        match self.window {
+            Window::Tumble { size } => {
+                let start = bin(size);
+                let bounds = bounds(&start, &format!("{start} + {}", seconds(size)));
+                format!("(SELECT *, {bounds} FROM {input})")
+            }
+            Window::Hop { slide, size } => {
+                let start = format!("{} - o.offset_", bin(slide));
+                let bounds = bounds(&start, &format!("{start} + {}", seconds(size)));
+                format!("(SELECT i.*, {bounds} FROM {input} AS i CROSS JOIN {})", offsets(slide, size))
+            }
+            Window::Cumulate { step, size } => {
+                let (start, end) = (bin(size), format!("{} + o.offset_ + {}", bin(size), seconds(step)));
+                format!(
+                    "(SELECT i.*, {} FROM {input} AS i CROSS JOIN {} WHERE {end} > {time})",
+                    bounds(&start, &end),
+                    offsets(step, size)
+                )
+            }
+            Window::Session { gap } => {
+                let by = |more: &str| {
+                    let mut keys = partition_by.to_vec();
+                    keys.extend((!more.is_empty()).then(|| more.to_owned()));
+                    if keys.is_empty() { String::new() } else { format!("PARTITION BY {}", keys.join(", ")) }
+                };
+                let whole = by("session_");
+                let start = format!("MIN({time}) OVER ({whole})");
+                let end = format!("MAX({time}) OVER ({whole}) + {}", seconds(gap));
+                format!(
+                    "(SELECT *, {}\n    FROM (SELECT *, SUM(CASE WHEN {time} <= last_ + {} THEN 0 ELSE 1 END) OVER ({} ORDER BY {time}) AS session_\n      \
                  FROM (SELECT *, lag({time}) OVER ({} ORDER BY {time}) AS last_ FROM {input})))",
-                bounds(&start, &end),
-                seconds(gap),
-                by(""),
-                by("")
-            )
+                    bounds(&start, &end),
+                    seconds(gap),
+                    by(""),
+                    by("")
+                )
+            }
         }
     }
 }

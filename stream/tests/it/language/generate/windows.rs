@@ -4,7 +4,7 @@ use super::{Generator, Made};
 use crate::language::{
     columns::{Column, Exact, Relation, Role, aggregate, expression, predicate},
     script::Kind,
-    tree::{From, Function, Item, Query, Select, Window},
+    tree::{From, Function, Item, Query, Select, Window, Windowed},
 };
 
 /// Windows over windows over windows, and no deeper.
@@ -50,6 +50,26 @@ impl Generator {
             Window::Session { .. } => keys.iter().map(|key| key.name.clone()).collect(),
             _ => Vec::new(),
         }
+    }
+
+    fn table_function(
+        &mut self,
+        input: &Relation,
+        time: Column,
+        window: Window,
+        partition_by: Vec<String>,
+    ) -> From {
+        let takes_offset = !matches!(window, Window::Session { .. });
+        let offset = if takes_offset && self.random.chance(12) { self.random.between(-8, 8) } else { 0 };
+        let named = self.random.chance(10);
+        From::Windowed(Windowed {
+            input: input.name.clone(),
+            time: time.name,
+            window,
+            offset,
+            partition_by,
+            named,
+        })
     }
 
     /// The window columns under `window_…` or other names, not always all of them.
@@ -104,7 +124,7 @@ impl Generator {
             named.columns.retain(|column| names.contains(&column.name));
             named.bounds = None;
         }
-        let from = From::Windowed { input: input.name.clone(), time: time.name, window, partition_by };
+        let from = self.table_function(&input, time, window, partition_by);
         let filter = self.condition(35, &within.columns);
         let select = Select { from, filter, group_by, ..Select::default() };
         Some(self.grouped(select, named, keys, &within, input.depth + 1))
@@ -179,7 +199,7 @@ impl Generator {
         if items.is_empty() {
             return None;
         }
-        let from = From::Windowed { input: input.name.clone(), time: time.name, window, partition_by };
+        let from = self.table_function(&input, time, window, partition_by);
         let relation = Relation { name: String::new(), columns, bounds, depth: input.depth + 1 };
         Some((Query::Select(Box::new(Select { items, from, filter, ..Select::default() })), relation))
     }
@@ -256,7 +276,7 @@ impl Generator {
             columns.push(Column { role: None, ..key });
         }
         bounds.as_ref()?;
-        let from = From::Windowed { input: input.name.clone(), time: time.name, window, partition_by };
+        let from = self.table_function(&input, time, window, partition_by);
         let relation = Relation { name: String::new(), columns, bounds, depth: input.depth + 1 };
         let filter = filter.filter(|_| self.random.chance(30));
         let select = Select { distinct: true, items, from, filter, ..Select::default() };
