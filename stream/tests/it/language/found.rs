@@ -158,30 +158,71 @@ fn both_zeros_are_one_value() {
     ");
 }
 
-/// Rows that come late and are taken are in the windows of their windows too.
-#[test]
-fn late_rows_in_windows_over_rows_in_windows() {
+/// Windows over `assigned (s, e, t, k, v)`: rows with their windows, some late by as much as is allowed.
+fn over_late_rows(inner: &str, outer: &str) -> String {
     let lines = text::json_lines(
         "time      k  v
-         12:04:30  b  1
-         12:04:00  a  3",
+         12:00:34  b  1
+         12:00:09  a  3",
     );
     let done = run_bytes(
         &[lines.into_iter().map(String::into_bytes).collect()],
         "k STRING, v BIGINT",
-        ", 'allowed-lateness' = '60 s'",
-        "CREATE VIEW assigned AS
-         SELECT window_end AS e, k, v
-         FROM TABLE(HOP(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND, INTERVAL '20' SECOND));
-         CREATE TABLE out (s TIMESTAMP(3), e TIMESTAMP(3), k STRING, total BIGINT)
-         WITH ('connector' = 'collect', 'emit' = 'final');
-         INSERT INTO out SELECT window_start, window_end, k, SUM(v)
-         FROM TABLE(SESSION(TABLE assigned PARTITION BY k, DESCRIPTOR(e), INTERVAL '12' SECOND))
-         GROUP BY window_start, window_end, k",
+        ", 'allowed-lateness' = '40 s'",
+        &format!(
+            "CREATE VIEW assigned AS
+             SELECT window_start AS s, window_end AS e, window_time AS t, k, v FROM TABLE({inner});
+             CREATE TABLE out (s TIMESTAMP(3), e TIMESTAMP(3), total BIGINT)
+             WITH ('connector' = 'collect', 'emit' = 'final');
+             INSERT INTO out SELECT window_start, window_end, SUM(v)
+             FROM TABLE({outer}) GROUP BY window_start, window_end"
+        ),
     );
-    assert_snapshot!(done.finals(), @r"
-    s         e         k  total
-    12:04:10  12:04:32  a  6
-    12:04:40  12:05:02  b  2
+    done.finals()
+}
+
+/// Rows that come late and are taken are in the windows of their windows too.
+#[test]
+fn late_rows_in_windows_over_rows_in_windows() {
+    let tumble = "TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND)";
+    for time in ["s", "t"] {
+        let outer = format!("TUMBLE(TABLE assigned, DESCRIPTOR({time}), INTERVAL '20' SECOND)");
+        assert_snapshot!(over_late_rows(tumble, &outer), @r"
+        s         e         total
+        12:00:00  12:00:20  3
+        12:00:20  12:00:40  1
+        ");
+    }
+    let hop = "HOP(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND, INTERVAL '20' SECOND)";
+    let sessions = "SESSION(TABLE assigned, DESCRIPTOR(e), INTERVAL '12' SECOND)";
+    assert_snapshot!(over_late_rows(hop, sessions), @r"
+    s         e         total
+    12:00:10  12:00:32  6
+    12:00:40  12:01:02  2
+    ");
+    let cumulate = "CUMULATE(TABLE assigned, DESCRIPTOR(t), INTERVAL '10' SECOND, INTERVAL '20' SECOND)";
+    assert_snapshot!(over_late_rows(tumble, cumulate), @r"
+    s         e         total
+    12:00:00  12:00:10  3
+    12:00:00  12:00:20  3
+    12:00:20  12:00:40  1
+    ");
+}
+
+/// One start is that of several windows, which are one group then.
+#[test]
+fn cumulating_windows_by_their_start() {
+    let rows = check(
+        "time      k  v
+         12:00:05  a  1
+         12:00:25  a  2",
+        "w TIMESTAMP(3), n BIGINT, total BIGINT",
+        "SELECT window_start, COUNT(*), SUM(v)
+         FROM TABLE(CUMULATE(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND, INTERVAL '30' SECOND))
+         GROUP BY window_start",
+    );
+    assert_snapshot!(rows, @r"
+    w         n  total
+    12:00:00  4  5
     ");
 }
