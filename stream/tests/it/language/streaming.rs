@@ -125,16 +125,6 @@ impl Planned {
     }
 }
 
-/// Why a job does not read what there is.
-async fn not_read(job: Job) -> String {
-    job.stop();
-    match tokio::time::timeout(PATIENCE, job.wait()).await {
-        Ok(Err(error)) => format!("failed: {error}"),
-        Ok(Ok(_)) => "it did not read its records".to_owned(),
-        Err(_) => "it did not read its records, and did not end".to_owned(),
-    }
-}
-
 /// Every record was in time, or late by no more than its table allows.
 fn in_time(script: &Script, ledger: &Ledger) -> Result<(), String> {
     if !ledger.is_balanced() {
