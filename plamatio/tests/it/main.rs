@@ -17,3 +17,4 @@ mod kafka;
 mod metrics;
 mod order;
 mod restart;
+mod stopped;
