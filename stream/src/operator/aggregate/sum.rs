@@ -110,13 +110,18 @@ impl<T: Bounded + Send> GroupsAccumulator for Sums<T> {
         self.seen.resize(total_num_groups.max(self.seen.len()), false);
         let (values, precision) = (array.values(), self.precision);
         let (sums, seen, mut overflows) = (&mut self.sums, &mut self.seen, false);
-        for_each_row(group_indices.len(), array.nulls(), opt_filter, |row| {
-            let group = group_indices[row];
-            let (sum, overflow) = T::sum(sums[group], values[row], precision);
+        let mut add = |group: usize, value: T::Native| {
+            let (sum, overflow) = T::sum(sums[group], value, precision);
             sums[group] = sum;
             seen[group] = true;
             overflows |= overflow;
-        });
+        };
+        if array.nulls().is_none() && opt_filter.is_none() {
+            group_indices.iter().zip(values).for_each(|(group, value)| add(*group, *value));
+        } else {
+            let rows = group_indices.len();
+            for_each_row(rows, array.nulls(), opt_filter, |row| add(group_indices[row], values[row]));
+        }
         if overflows { Err(overflow(&self.name, &self.data_type)) } else { Ok(()) }
     }
 
