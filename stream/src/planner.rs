@@ -17,6 +17,7 @@
 //! | `choose` | CASE between a whole number and a constant, computed for all rows at once |
 //! | `limit` | how many rows of a ranking are wanted |
 //! | [`explain`] | a planned job as text, JSON or a picture |
+//! | `dialect` | what Flink means by an expression, as far as that depends on types |
 //! | [`diagnose`] | DataFusion's errors with their place in the script |
 //!
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
@@ -26,6 +27,7 @@ pub mod catalog;
 mod choose;
 mod derive;
 pub mod diagnose;
+mod dialect;
 pub mod explain;
 pub mod graph;
 mod limit;

@@ -1,17 +1,19 @@
 //! From the text of a script to statements.
 //!
-//! DataFusion's parser reads the SQL; four things it does not know are handled on the token stream before
+//! DataFusion's parser reads the SQL; what it does not know is handled on the token stream before
 //! it, so that every token keeps its place in the text and no parser is forked:
 //!
 //! - `CREATE TABLE` with `WATERMARK FOR`, `METADATA` columns, computed columns and quoted option names
 //!   ([`ddl`]);
 //! - Flink's window table functions, `TABLE(HOP(TABLE t, DESCRIPTOR(c), …))` ([`tvf`]);
 //! - the columns of its older group windows, `TUMBLE_START(…)` (`group_window`);
+//! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
 //! - statement sets and `SET` ([`script`]).
 //!
 //! Planning is not done here; see [`crate::planner`].
 
 pub mod ddl;
+mod dialect;
 pub mod functions;
 mod group_window;
 pub mod script;

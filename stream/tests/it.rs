@@ -28,6 +28,8 @@ mod derive;
 mod explained;
 #[path = "it/extremes.rs"]
 mod extremes;
+#[path = "it/functions.rs"]
+mod functions;
 #[path = "it/hostile.rs"]
 mod hostile;
 #[path = "it/idle.rs"]

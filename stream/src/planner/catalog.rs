@@ -16,7 +16,7 @@ use datafusion::{
     },
 };
 
-use super::diagnose;
+use super::{diagnose, dialect};
 use crate::{
     error::{SqlError, StreamError},
     options::Options,
@@ -46,8 +46,12 @@ impl Catalog {
         // Names keep their case, as in Flink.
         options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.map_string_types_to_utf8view = false;
-        let context = SessionContext::new_with_config(config);
+        options.sql_parser.parse_float_as_decimal = true;
+        // As in Flink: a column `anonymousId` is the JSON field of just that name.
+        options.sql_parser.enable_ident_normalization = false;
+        let mut context = SessionContext::new_with_config(config);
         functions::register(&context);
+        dialect::register(&mut context)?;
         Ok(Catalog { script: script.to_owned(), context, tables: BTreeMap::new(), names: Vec::new() })
     }
 
@@ -201,7 +205,9 @@ impl Catalog {
 
     fn expression(&self, expr: &SqlExpr, schema: &DFSchema) -> Result<Expr, StreamError> {
         let expr = ExprWithAlias { expr: expr.clone(), alias: None };
-        self.state().create_logical_expr_from_sql_expr(expr, schema).map_err(|error| self.diagnose(error))
+        let expr = self.state().create_logical_expr_from_sql_expr(expr, schema);
+        let checked = expr.and_then(|expr| dialect::check(&expr, schema).map(|()| expr));
+        checked.map_err(|error| self.diagnose(error))
     }
 
     /// `WATERMARK FOR column AS column - INTERVAL delay`, or `AS column` for no delay.

@@ -23,12 +23,12 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Span, Token},
 };
 
-use super::tokens::is_word;
+use super::{dialect, tokens::is_word};
 
 /// A `CREATE TABLE` statement.
 #[derive(Clone, Debug)]
 pub struct CreateTable {
-    /// Table name; unquoted names in lower case.
+    /// Table name, as written.
     pub name: String,
     /// Where the name stands.
     pub span: Span,
@@ -45,7 +45,7 @@ pub struct CreateTable {
 /// A column of a `CREATE TABLE`.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Column name; unquoted names in lower case.
+    /// Column name, as written.
     pub name: String,
     /// Where it stands.
     pub span: Span,
@@ -150,14 +150,14 @@ fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
     let (name, span) = identifier(parser)?;
     let mut column = Column { name, span, data_type: None, generated: None, metadata: None };
     if parser.parse_keyword(Keyword::AS) {
-        column.generated = Some(parser.parse_expr()?);
+        column.generated = Some(expression(parser)?);
         return Ok(column);
     }
     column.data_type = Some(parser.parse_data_type()?);
     loop {
         if parser.parse_keywords(&[Keyword::GENERATED, Keyword::ALWAYS, Keyword::AS]) {
             parser.expect_token(&Token::LParen)?;
-            column.generated = Some(parser.parse_expr()?);
+            column.generated = Some(expression(parser)?);
             parser.expect_token(&Token::RParen)?;
             let _optional = parser.parse_one_of_keywords(&[Keyword::STORED, Keyword::VIRTUAL]);
         } else if is_word(&parser.peek_token().token, "METADATA") {
@@ -177,6 +177,13 @@ fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
             return Ok(column);
         }
     }
+}
+
+/// An expression in Flink's meaning.
+fn expression(parser: &mut Parser<'_>) -> Result<SqlExpr, ParserError> {
+    let mut expr = parser.parse_expr()?;
+    dialect::translate(&mut expr)?;
+    Ok(expr)
 }
 
 /// `'name' = 'value'`, or `name = value` with a dotted name and a number or a word: an option of a table, or a
@@ -204,7 +211,7 @@ pub(crate) fn name_value(parser: &mut Parser<'_>) -> Result<(String, String), Pa
     Ok((name.to_lowercase(), value))
 }
 
-/// An identifier, in lower case unless quoted, and its place.
+/// An identifier as written, and its place: names keep their case, as in Flink.
 pub(crate) fn identifier(parser: &mut Parser<'_>) -> Result<(String, Span), ParserError> {
     let token = parser.next_token();
     match &token.token {

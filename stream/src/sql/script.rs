@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Span, Token, TokenWithSpan},
 };
 
-use super::{ddl, ddl::CreateTable, group_window, tokens, tvf};
+use super::{ddl, ddl::CreateTable, dialect, group_window, tokens, tvf};
 use crate::error::SqlError;
 
 /// A parsed script.
@@ -169,7 +169,10 @@ fn parse_explain(
         let parsed = parse_insert(&mut tokens::parser(tokens.clone()));
         script.statements.push(parsed.map_err(|error| tokens::parser_error(&text, &error, &tokens))?);
     } else if word(&tokens, 0, "SELECT") || word(&tokens, 0, "WITH") {
-        let parsed = tokens::parser(tokens.clone()).parse_query();
+        let parsed = tokens::parser(tokens.clone()).parse_query().and_then(|mut query| {
+            dialect::translate(query.as_mut())?;
+            Ok(query)
+        });
         let query = parsed.map_err(|error| tokens::parser_error(&text, &error, &tokens))?;
         script.statements.push(Statement::Explain { span: first.span, query });
     } else {
@@ -226,7 +229,9 @@ fn parse_view(text: &str, parser: &mut Parser<'_>, first: &TokenWithSpan) -> Res
                     .with_help("give the columns their names with AS"),
                 ));
             }
-            Ok(Statement::View { name: name.value.clone(), span: name.span, query: view.query })
+            let (span, mut query) = (name.span, view.query);
+            dialect::translate(query.as_mut())?;
+            Ok(Statement::View { name: name.value.clone(), span, query })
         }
         _ => Err(Failure::Placed(
             SqlError::at(text, tokens::place(first.span.start), "this kind of view is not known")
@@ -256,7 +261,8 @@ fn parse_insert(
         }
         parser.expect_token(&Token::RParen)?;
     }
-    let query = parser.parse_query()?;
+    let mut query = parser.parse_query()?;
+    dialect::translate(query.as_mut())?;
     if parser.peek_token().token != Token::EOF {
         return parser.expected("the end of INSERT (is a semicolon missing?)", parser.peek_token());
     }

@@ -27,6 +27,8 @@ pub fn arrow_type(sql: &SqlType) -> Option<DataType> {
         | SqlType::String(_) => DataType::Utf8,
         SqlType::Bytes(_) | SqlType::Bytea | SqlType::Varbinary(_) | SqlType::Binary(_) => DataType::Binary,
         SqlType::Date => DataType::Date32,
+        // Digits after the sixth would be lost.
+        SqlType::Timestamp(Some(7..), _) => return None,
         SqlType::Timestamp(..) | SqlType::Datetime(_) => timestamp_type(),
         SqlType::Custom(name, _) => match name.to_string().to_uppercase().as_str() {
             "TIMESTAMP_LTZ" | "TIMESTAMPTZ" => timestamp_type(),
@@ -50,4 +52,4 @@ fn decimal(info: ExactNumberInfo) -> Option<DataType> {
 
 /// The types a column can have, for error messages.
 pub const KNOWN_TYPES: &str = "BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, \
-     VARCHAR, BYTES, DATE, TIMESTAMP(p), TIMESTAMP_LTZ(p)";
+     VARCHAR, BYTES, DATE, TIMESTAMP(p), TIMESTAMP_LTZ(p) with p up to 6";

@@ -1,0 +1,144 @@
+//! What Flink means by an expression, as far as that depends on types.
+//!
+//! - Arithmetic of decimals has Flink's result type, also where that takes more than 38 digits: the scale gives
+//!   way, down to 6 digits, and what still does not fit is NULL ([`decimal`]). DataFusion's own arithmetic is left
+//!   alone where it has the same type, since it is faster.
+//! - Casts and comparisons that Flink refuses are refused ([`check_cast`]).
+
+mod decimal;
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::{
+    common::{
+        DFSchema, Result, ScalarValue,
+        config::ConfigOptions,
+        plan_err,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    execution::FunctionRegistry,
+    logical_expr::{
+        Expr, ExprSchemable, LogicalPlan,
+        expr::Cast,
+        planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
+    },
+    optimizer::AnalyzerRule,
+    prelude::SessionContext,
+    sql::sqlparser::ast::BinaryOperator,
+};
+
+/// Teaches a session Flink's arithmetic and what Flink refuses.
+pub(super) fn register(context: &mut SessionContext) -> Result<()> {
+    context.register_expr_planner(Arc::new(Operators))?;
+    context.add_analyzer_rule(Arc::new(Casts));
+    Ok(())
+}
+
+/// Binary operators by the types of their sides.
+#[derive(Debug)]
+struct Operators;
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        let is_literal = |side: &Expr| matches!(side, Expr::Literal(..));
+        let compares = matches!(
+            expr.op,
+            BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+        );
+        let text_and_number =
+            (left.is_string() && right.is_numeric()) || (left.is_numeric() && right.is_string());
+        if compares && text_and_number && !is_literal(&expr.left) && !is_literal(&expr.right) {
+            return plan_err!("a text ({left}) cannot be compared with a number ({right}). cast one of them");
+        }
+        let divides = matches!(expr.op, BinaryOperator::Divide | BinaryOperator::Modulo);
+        if divides && is_zero(&expr.right) {
+            return plan_err!("this divides by zero");
+        }
+        match decimal::function(&expr.op, &left, &right) {
+            Some(function) => Ok(PlannerResult::Planned(function.call(vec![expr.left, expr.right]))),
+            None => Ok(PlannerResult::Original(expr)),
+        }
+    }
+}
+
+fn is_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast(cast) => is_zero(&cast.expr),
+        Expr::Literal(value, _) => {
+            value.data_type().is_numeric()
+                && matches!(value.cast_to(&DataType::Float64), Ok(ScalarValue::Float64(Some(number))) if number == 0.0)
+        }
+        _ => false,
+    }
+}
+
+/// Refuses what [`check_cast`] refuses, in a whole plan, also casts that nobody wrote.
+#[derive(Debug)]
+struct Casts;
+
+impl AnalyzerRule for Casts {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.apply_with_subqueries(|node| {
+            let schemas: Vec<_> = node.inputs().into_iter().map(|input| input.schema()).collect();
+            node.apply_expressions(|expr| {
+                for schema in &schemas {
+                    check(expr, schema)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(plan)
+    }
+
+    fn name(&self) -> &str {
+        "casts_of_flink"
+    }
+}
+
+/// Refuses an expression with a cast that Flink refuses.
+pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    expr.apply(|expr| {
+        if let Expr::Cast(Cast { expr: inner, field }) = expr
+            && let Ok(from) = inner.get_type(schema)
+        {
+            check_cast(&from, field.data_type())?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
+    let time =
+        |kind: &DataType| matches!(kind, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64);
+    if from.is_numeric() && time(to) {
+        return plan_err!(
+            "a number ({from}) cannot be cast to a date or a timestamp. write TO_TIMESTAMP_LTZ(number, 3) for \
+             milliseconds since 1970, TO_TIMESTAMP_LTZ(number, 0) for seconds"
+        );
+    }
+    if time(from) && to.is_numeric() {
+        return plan_err!(
+            "a date or a timestamp cannot be cast to a number ({to}). write EXTRACT(EPOCH FROM time) for seconds \
+             since 1970, or TIMESTAMPDIFF(SECOND, one, other)"
+        );
+    }
+    if from.is_nested() && to.is_string() {
+        return plan_err!(
+            "a value of several parts ({from}) cannot be cast to a text. write ARRAY_JOIN(array, ',')"
+        );
+    }
+    if matches!(from, DataType::Interval(_)) && to.is_string() {
+        return plan_err!("an interval cannot be written as a text. write TIMESTAMPDIFF(SECOND, one, other)");
+    }
+    Ok(())
+}
