@@ -4,7 +4,7 @@ use super::{
     data::NOON_US,
     random::Random,
     script::Kind,
-    tree::{Item, seconds},
+    tree::{Item, ONE_ZERO, seconds},
 };
 
 /// What a time column is to windows.
@@ -218,7 +218,10 @@ pub(crate) fn aggregate(random: &mut Random, relation: &Relation, name: &str) ->
                 let kind = if c.kind == Decimal { Decimal } else { Double };
                 made(format!("AVG({}){filter}", c.name), kind, Exact::Value)
             }
-            (8, _, _, Some(c), ..) => made(format!("COUNT(DISTINCT {}){filter}", c.name), Int, Exact::Sums),
+            (8, _, _, Some(c), ..) => {
+                let zero = if c.kind == Double { ONE_ZERO } else { "" };
+                made(format!("COUNT(DISTINCT {zero}{}){filter}", c.name), Int, Exact::Sums)
+            }
             (9, Some(c), ..) if c.kind == Int => {
                 made(format!("SUM(DISTINCT {}){filter}", c.name), Int, Exact::Sums)
             }

@@ -20,6 +20,9 @@ pub(crate) enum Dialect {
     Batch,
 }
 
+/// In front of a double in an expression: `0.0` and `-0.0` are one value, which DataFusion does not always see.
+pub(crate) const ONE_ZERO: &str = "¤";
+
 /// `expr AS name`.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -108,7 +111,13 @@ impl Default for From {
 }
 
 impl Query {
+    /// As a reader of this dialect wants it.
     pub(crate) fn text(&self, dialect: Dialect) -> String {
+        let zero = if dialect == Dialect::Batch { "0.0 + " } else { "" };
+        self.shared(dialect).replace(ONE_ZERO, zero)
+    }
+
+    fn shared(&self, dialect: Dialect) -> String {
         match self {
             Query::Select(select) => select.text(dialect),
             Query::Union(queries) => {
