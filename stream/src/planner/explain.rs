@@ -4,10 +4,7 @@
 //! it keeps, when it writes, and where it runs: on the threads that read, or in the merge stage. An operator that feeds
 //! several others is written out once and named after that.
 
-use std::{
-    collections::BTreeSet,
-    fmt::{self, Write},
-};
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
@@ -112,14 +109,14 @@ fn mermaid(explained: &Explained, names: &mut usize, text: &mut String) -> Strin
     if !is_reference {
         let mut label = explained.operator.clone();
         for (what, value) in &explained.details {
-            let _ = write!(label, "<br/>{what}: {value}");
+            label.push_str(&format!("<br/>{what}: {value}"));
         }
         let label = label.replace('"', "'");
-        let _ = writeln!(text, "  {name}[\"{label}\"]");
+        text.push_str(&format!("  {name}[\"{label}\"]\n"));
     }
     for input in &explained.inputs {
         let from = mermaid(input, names, text);
-        let _ = writeln!(text, "  {from} --> {name}");
+        text.push_str(&format!("  {from} --> {name}\n"));
     }
     name
 }

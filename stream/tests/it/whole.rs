@@ -226,3 +226,28 @@ fn a_join_without_equal_windows_is_refused() {
       help: join two windowed queries ON a.window_start = b.window_start AND a.window_end = b.window_end AND …
     ");
 }
+
+#[test]
+fn not_in_with_null_is_not_known() {
+    let events = "
+        time      k  v
+        12:00:05  a  1
+        12:00:20  -  2
+        12:01:00  a  3
+        12:01:10  b  4
+        12:02:00  -  5";
+    let rows = check(
+        events,
+        "s TIMESTAMP(3), k STRING, v BIGINT",
+        "WITH w AS (SELECT * FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE))),
+           even AS (SELECT * FROM w WHERE v % 2 = 0)
+         SELECT a.window_start, a.k, a.v FROM w a WHERE a.k NOT IN (
+           SELECT b.k FROM even b WHERE a.window_start = b.window_start AND a.window_end = b.window_end)",
+    );
+    // 12:00 holds a NULL, so that nothing is known not to be in it; in 12:02 there is nothing to be in.
+    assert_snapshot!(rows, @r"
+    s         k     v
+    12:01:00  a     3
+    12:02:00  NULL  5
+    ");
+}
