@@ -189,7 +189,7 @@ impl ScalarUDFImpl for RowFunction {
             Eval::Double(_) => DataType::Float64,
             Eval::Bool(_) => DataType::Boolean,
             Eval::Time(_) => timestamp_type(),
-            Eval::Date(_) if given.iter().any(|given| *given == DataType::Date32) => DataType::Date32,
+            Eval::Date(_) if given.contains(&DataType::Date32) => DataType::Date32,
             Eval::Date(_) => timestamp_type(),
         })
     }
