@@ -43,8 +43,6 @@ impl Catalog {
         let mut config = SessionConfig::new().with_target_partitions(1);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
-        // Names keep their case, as in Flink.
-        options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.map_string_types_to_utf8view = false;
         options.sql_parser.parse_float_as_decimal = true;
         // As in Flink: a column `anonymousId` is the JSON field of just that name.

@@ -1,7 +1,7 @@
 //! What Flink means by an expression, where DataFusion would read it otherwise: rewritten or refused.
 //!
 //! Works on parsed expressions, before anything has a type; what depends on types is in
-//! [`crate::planner::dialect`]. Special forms (`EXTRACT`, `OVERLAY`, `FLOOR … TO`) become plain calls of
+//! `planner/dialect.rs`. Special forms (`EXTRACT`, `OVERLAY`, `FLOOR … TO`) become plain calls of
 //! [functions](super::functions), so that there is one place that says what they mean.
 
 use std::ops::ControlFlow;

@@ -1,7 +1,7 @@
 //! The functions that a script sees: one registry.
 //!
 //! A name is either ours, in Flink's meaning, or one of DataFusion's that was looked at and means the same or is
-//! unknown to Flink ([`KEPT`]). Everything else that DataFusion brings is taken out, so that no name is
+//! unknown to Flink (`KEPT`). Everything else that DataFusion brings is taken out, so that no name is
 //! understood by accident. Aggregates are DataFusion's, and the ordered funnel.
 
 mod number;

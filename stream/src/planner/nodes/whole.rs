@@ -47,7 +47,7 @@ pub(crate) struct WholeNode {
     pub(crate) name: String,
     /// The inputs, by port.
     pub(crate) inputs: Vec<WholeInput>,
-    /// The computation, over a [placeholder](placeholder) an input.
+    /// The computation, over a [`placeholder`] an input.
     pub(crate) computation: LogicalPlan,
     /// The time attributes of its columns.
     pub(crate) attributes: Attributes,

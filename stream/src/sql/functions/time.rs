@@ -1,6 +1,6 @@
 //! Functions of dates and timestamps in Flink's meaning. All are in UTC, as the engine's timestamps are.
 //!
-//! `EXTRACT`, `TIMESTAMPADD` and their kind name a unit as a word; [`crate::sql::dialect`] turns it into the text
+//! `EXTRACT`, `TIMESTAMPADD` and their kind name a unit as a word; `sql/dialect.rs` turns it into the text
 //! that is the first argument here.
 
 use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, NaiveDateTime, Timelike};
