@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField,
         ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, ObjectNamePart, TimezoneInfo, Value, VisitMut,
+        FunctionArguments, Ident, ObjectName, ObjectNamePart, TimezoneInfo, UnaryOperator, Value, VisitMut,
         helpers::attached_token::AttachedToken, visit_expressions_mut,
     },
     parser::ParserError,
@@ -100,7 +100,16 @@ fn rounded(field: &CeilFloorKind, inner: &Expr, name: &str) -> Result<Option<Exp
         }
         CeilFloorKind::DateTimeField(field) => {
             let unit = unit(field)?;
-            Ok(Some(call(&by_day(name, unit), vec![text(unit), inner.clone()])))
+            let name = match unit {
+                "DAY" if name == "__ceil" => name.to_owned(),
+                "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DECADE" | "CENTURY" | "MILLENNIUM"
+                    if name == "__ceil" =>
+                {
+                    "__ceil_month".to_owned()
+                }
+                _ => by_day(name, unit),
+            };
+            Ok(Some(call(&name, vec![text(unit), inner.clone()])))
         }
     }
 }
@@ -198,7 +207,7 @@ fn like_pattern(pattern: &mut Expr, escape: Option<char>) -> Answer {
 fn one_character(text: &str) -> Result<char, String> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
-        (Some(c), None) if !c.is_whitespace() => Ok(c),
+        (Some(c), None) if !c.is_whitespace() && !c.is_control() => Ok(c),
         _ => Err(format!("'{text}' is not one escape character")),
     }
 }
@@ -271,6 +280,9 @@ fn function(expr: &mut Expr) -> Answer {
             });
             let Some(any) = any else { return Ok(()) };
             case(nested(any), Expr::value(Value::Null), Some(expr.clone()))
+        }
+        ("ELT", _) if matches!(&args[..], [Expr::UnaryOp { op: UnaryOperator::Minus, .. }, ..]) => {
+            return Err("ELT counts from 1, and takes no negative number".to_owned());
         }
         ("SIGN", 1) => call("signum", args),
         ("TRUNCATE", 1 | 2) => call("trunc", args),

@@ -21,7 +21,7 @@ date_format of a text            | DATE_FORMAT('2020-02-03 14:05:06', 'hh:mm a')
 log of one is natural            | CAST(ROUND(LOG(100), 6) AS STRING)                         | 4.60517
 log has its base first           | CAST(LOG(10, 1000) AS STRING)                              | 2.9999999999999996
 all matches are replaced         | REGEXP_REPLACE('foobar', 'oo|ar', '-')                     | f-b-
-a group is inserted              | REGEXP_REPLACE('ab', '(.)', '$1$1')                        | aabb
+a replacement is plain text       | REGEXP_REPLACE('ab', '(.)', '$1\')                       | $1\$1\
 regexp_extract                   | REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)            | bar
 greatest sees NULL               | GREATEST(1, CAST(NULL AS INT))                             | NULL
 greatest                         | GREATEST(1, v, 3)                                          | 5
@@ -58,6 +58,8 @@ to_date                          | TO_DATE('03/02/2020', 'dd/MM/yyyy')          
 a decimal literal is a decimal   | 0.1 + 0.2                                                  | 0.3
 decimal division                 | CAST(1 AS DECIMAL(3, 2)) / CAST(3 AS DECIMAL(3, 2))        | 0.333333
 a decimal without digits has ten | CAST(1.5 AS DECIMAL)                                       | 2
+milliseconds outside of years 0 to 9999 | TO_TIMESTAMP_LTZ(253402300800000, 3)                 | NULL
+a fraction may be longer         | UNIX_TIMESTAMP('1970-01-01 00:00:01.12345', 'yyyy-MM-dd HH:mm:ss.SSS') | 1
 decimals past 38 digits are NULL | CAST('10000000000000000000' AS DECIMAL(38, 0)) * CAST('10000000000000000000' AS DECIMAL(38, 0)) | NULL
 ";
 
@@ -92,6 +94,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("k ILIKE 'a'", "LOWER"),
     ("DATE_FORMAT(`time`, 5)", "a text"),
     ("TIMESTAMPADD(FORTNIGHT, 1, `time`)", "FORTNIGHT"),
+    ("CEIL(`time` TO MONTH)", "a date"),
+    ("CEIL(CAST(`time` AS DATE) TO DAY)", "a timestamp"),
+    ("ELT(-1, k)", "ELT"),
     ("encode(k, 'hex')", "encode"),
 ];
 

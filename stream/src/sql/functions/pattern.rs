@@ -138,7 +138,12 @@ pub(super) fn parse(pattern: &str, text: &str) -> Result<Option<NaiveDateTime>> 
                 // Fields that touch have the width of the pattern, others take all digits.
                 let touches = matches!(parts.get(index + 1), Some(Part::Field(..)));
                 let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-                let width = if touches || *letter == 'S' { digits.min(*count) } else { digits };
+                let width = match letter {
+                    _ if touches => digits.min(*count),
+                    // A fraction may have more digits than the pattern.
+                    'S' => digits.min(9),
+                    _ => digits,
+                };
                 let (number, after) = rest.split_at(width);
                 if width == 0 || width < *count {
                     return Ok(None);

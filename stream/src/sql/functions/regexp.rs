@@ -1,4 +1,5 @@
-//! Regular expressions in Flink's meaning: all matches are replaced, a group is asked for by its number.
+//! Regular expressions in Flink's meaning: all matches are replaced by a plain text,
+//! and a group is asked for by its number.
 //!
 //! The syntax is that of the `regex` crate, which is Java's without look-around and back references; where it
 //! does not understand an expression, that is an error and not an answer.
@@ -7,7 +8,7 @@ use datafusion::{
     common::{Result, exec_datafusion_err},
     logical_expr::ScalarUDF,
 };
-use regex::Regex;
+use regex::{NoExpand, Regex};
 
 use super::row::{
     Eval,
@@ -48,33 +49,9 @@ fn with<T>(pattern: &str, f: impl FnOnce(&Regex) -> T) -> Result<T> {
     })
 }
 
+/// The replacement is a plain text: `$1` in it is no group.
 fn replace(row: &Row<'_>) -> Result<Option<String>> {
-    let by = replacement(row.text(2));
-    with(row.text(1), |regex| Some(regex.replace_all(row.text(0), by.as_str()).into_owned()))
-}
-
-/// Java's `$1` and `\$` as the crate's `${1}` and `$$`.
-fn replacement(java: &str) -> String {
-    let mut out = String::new();
-    let mut chars = java.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('$') => out += "$$",
-                Some(c) => out.push(c),
-                None => {}
-            },
-            '$' => {
-                out += "${";
-                while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                    out.push(digit);
-                }
-                out.push('}');
-            }
-            c => out.push(c),
-        }
-    }
-    out
+    with(row.text(1), |regex| Some(regex.replace_all(row.text(0), NoExpand(row.text(2))).into_owned()))
 }
 
 fn extract(row: &Row<'_>) -> Result<Option<String>> {

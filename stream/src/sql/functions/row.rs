@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Whole,
     /// Any number, as a double.
     Double,
+    /// A date, in microseconds.
+    Date,
     /// A timestamp, in microseconds.
     Stamp,
     /// A date or a timestamp, in microseconds.
@@ -43,7 +45,7 @@ impl Kind {
             Kind::Text => DataType::Utf8,
             Kind::Whole => DataType::Int64,
             Kind::Double => DataType::Float64,
-            Kind::Stamp | Kind::Time | Kind::TimeOrText => timestamp_type(),
+            Kind::Date | Kind::Stamp | Kind::Time | Kind::TimeOrText => timestamp_type(),
         }
     }
 
@@ -55,6 +57,7 @@ impl Kind {
                 Kind::Text => text,
                 Kind::Whole => given.is_integer(),
                 Kind::Double => given.is_numeric(),
+                Kind::Date => *given == DataType::Date32,
                 Kind::Stamp => matches!(given, DataType::Timestamp(..)),
                 Kind::Time => time,
                 Kind::TimeOrText => time || text,
@@ -66,6 +69,7 @@ impl Kind {
             Kind::Text => "a text",
             Kind::Whole => "a whole number",
             Kind::Double => "a number",
+            Kind::Date => "a date",
             Kind::Stamp => "a timestamp",
             Kind::Time => "a date or a timestamp",
             Kind::TimeOrText => "a date, a timestamp or a text of one",
@@ -136,7 +140,9 @@ impl RowFunction {
     }
 
     fn check(&self, given: &[DataType]) -> Result<()> {
-        let name = self.name.trim_start_matches('_').to_uppercase();
+        // `__ceil_month` is a form of CEIL.
+        let form = self.name.strip_prefix("__").and_then(|name| name.split('_').next());
+        let name = form.unwrap_or(self.name).to_uppercase();
         if given.len() < self.required || (given.len() > self.kinds.len() && !self.variadic) {
             return plan_err!("{name} takes {} arguments, not {}", self.kinds.len(), given.len());
         }

@@ -13,7 +13,7 @@ use super::{
     pattern,
     row::{
         Eval,
-        Kind::{Stamp, Text, Time, TimeOrText, Whole},
+        Kind::{Date, Stamp, Text, Time, TimeOrText, Whole},
         Row, RowFunction,
     },
 };
@@ -31,9 +31,11 @@ pub(super) fn all() -> Vec<ScalarUDF> {
             Eval::Long(|row| extract(row.text(0), row.micros(1))),
         ),
         RowFunction::new("__floor", &[Text, Time], Eval::Time(|row| floor(row.text(0), row.micros(1)))),
-        RowFunction::new("__ceil", &[Text, Time], Eval::Time(|row| ceil(row.text(0), row.micros(1)))),
+        // Flink's CEIL of a date to a day, and of a timestamp to a month or longer, is not the next day or month
+        // in a way that could be relied on, so these two are refused.
+        RowFunction::new("__ceil", &[Text, Stamp], Eval::Time(|row| ceil(row.text(0), row.micros(1)))),
         RowFunction::new("__floor_day", &[Text, Time], Eval::Date(|row| floor(row.text(0), row.micros(1)))),
-        RowFunction::new("__ceil_day", &[Text, Time], Eval::Date(|row| ceil(row.text(0), row.micros(1)))),
+        RowFunction::new("__ceil_month", &[Text, Date], Eval::Date(|row| ceil(row.text(0), row.micros(1)))),
         RowFunction::new("timestampadd", &[Text, Whole, Time], Eval::Time(add)),
         RowFunction::new("__add_day", &[Text, Whole, Time], Eval::Date(add)),
         RowFunction::new("timestampdiff", &[Text, Time, Time], Eval::Int(difference)),
@@ -220,5 +222,7 @@ fn to_timestamp_ltz(row: &Row<'_>) -> Result<Option<i64>> {
         }
     };
     let Some(us) = row.whole(0).checked_mul(unit) else { return Ok(None) };
-    Ok(DateTime::from_timestamp_micros(us).map(|_| us))
+    /// The years 0 to 9999.
+    const YEARS_US: std::ops::Range<i64> = -62_167_219_200_000_000..253_402_300_800_000_000;
+    Ok(YEARS_US.contains(&us).then_some(us))
 }
