@@ -18,7 +18,7 @@ pub mod live;
 pub mod pages;
 pub mod slots;
 mod sum;
-mod zeros;
+pub(super) mod zeros;
 
 use std::sync::Arc;
 

@@ -31,7 +31,9 @@ use datafusion::{
     prelude::SessionConfig,
 };
 
-use super::{Marks, Operator, Output, Rows, Snapshot, TimeBound, hop::event_times};
+use super::{
+    Marks, Operator, Output, Rows, Snapshot, TimeBound, aggregate::zeros::one_zero, hop::event_times,
+};
 use crate::{error::StreamError, time::Watermark};
 
 /// One input, planned.
@@ -126,8 +128,9 @@ impl Whole {
         let spec = self.spec.ports.get(port).ok_or_else(|| StreamError::internal("rows for no port"))?;
         // Nullability is that of the plan's placeholder; the columns are the same.
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch =
-            RecordBatch::try_new_with_options(Arc::clone(&spec.schema), batch.columns().to_vec(), &options)?;
+        // DataFusion would take the two zeros for two keys.
+        let columns = batch.columns().iter().map(|column| one_zero(Arc::clone(column))).collect();
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&spec.schema), columns, &options)?;
         let into = if is_final { &mut self.held[port] } else { &mut self.provisional[port] };
         for (window, rows) in by_window(&batch, spec.column)? {
             into.entry(window).or_default().push(rows);

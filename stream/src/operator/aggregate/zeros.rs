@@ -9,7 +9,7 @@ use arrow::{
 };
 
 /// The values with one zero and one NaN; columns of other types as they are.
-pub(super) fn one_zero(array: ArrayRef) -> ArrayRef {
+pub(in crate::operator) fn one_zero(array: ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float64 => Arc::new(
             array
