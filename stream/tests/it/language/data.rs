@@ -127,7 +127,9 @@ fn row(random: &mut Random, step: i64, span: i64, id: i64) -> Row {
         sent: (!random.chance(20)).then_some(sent),
         k: *random.pick(&[Some("a"), Some("b"), Some("c"), Some("ab"), None]),
         n: (!random.chance(15)).then(|| random.between(-3, 6)),
-        d: *random.pick(&[Some(0.0), Some(-0.0), Some(0.25), Some(-1.5), Some(3.0), None]),
+        // No -0.0: batch DataFusion sorts it below 0.0, so that it is no judge of ORDER BY over both. They have tests of
+        // their own (`found.rs`, `tables.rs`).
+        d: *random.pick(&[Some(0.0), Some(0.5), Some(0.25), Some(-1.5), Some(3.0), None]),
         m: (!random.chance(20)).then(|| i128::from(random.between(-4, 8)) * 125),
         b: *random.pick(&[Some(true), Some(true), Some(false), None]),
         id,
