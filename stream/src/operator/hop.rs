@@ -467,11 +467,6 @@ impl Panes {
         }
         Ok(all)
     }
-
-    /// Windows that end at or before `limit_us` were closed before a restart.
-    pub fn restore_closed(&mut self, limit_us: i64) {
-        self.closed_us = self.closed_us.max(limit_us);
-    }
 }
 
 fn pane_in<'a, K: Ord>(

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
+use arrow::{compute::concat_batches, record_batch::RecordBatch};
 
 use crate::{
     error::StreamError,
@@ -118,12 +118,6 @@ impl Graph {
     /// Whether any sink takes provisional rows.
     pub fn emits(&self) -> bool {
         self.emit_modes.contains(&EmitMode::Updates)
-    }
-
-    /// The schema of the rows that `sink` gets.
-    pub fn sink_schema(&self, sink: usize) -> Option<SchemaRef> {
-        let node = self.nodes.iter().find(|node| node.outputs.contains(&Target::Sink(sink)))?;
-        Some(node.operator.schema())
     }
 
     /// Takes partial aggregates for a node; answers how many rows came too late for every window.
