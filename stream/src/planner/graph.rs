@@ -14,7 +14,7 @@ use datafusion::{logical_expr::LogicalPlan, sql::sqlparser::tokenizer::Span};
 
 use super::{
     Connectors, JobPlan, LocalPlan, NodePlan, OperatorPlan, Settings, SinkPlan, Target, Terminal,
-    catalog::Catalog, derive::derive, limit::limit, nodes, physical::Physical, source::source,
+    catalog::Catalog, nodes, optimize::optimize, physical::Physical, source::source,
 };
 use crate::{
     error::StreamError,
@@ -280,8 +280,7 @@ impl GraphBuilder {
             fingerprint: String::new(),
             is_explained: false,
         };
-        derive(&mut plan)?;
-        limit(&mut plan.nodes);
+        optimize(&mut plan)?;
         Ok(plan)
     }
 }

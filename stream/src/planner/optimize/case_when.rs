@@ -13,7 +13,7 @@ use std::{
 use arrow::{
     array::{Array, AsArray, Int64Array},
     buffer::NullBuffer,
-    datatypes::{DataType, Int64Type, Schema},
+    datatypes::{DataType, Int64Type, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
 use datafusion::{
@@ -30,11 +30,39 @@ use datafusion::{
     },
 };
 
-use super::derive::is_condition;
-use crate::operator::aggregate::Expr;
+use super::condition::is_condition;
+use crate::{
+    operator::{aggregate::Expr, step::Step},
+    planner::{LocalPlan, Terminal},
+};
+
+/// Replaces what can be replaced in a local chain.
+pub(super) fn replace_all(local: &mut LocalPlan, source: &SchemaRef) -> Result<()> {
+    let mut schema = Arc::clone(source);
+    for step in &mut local.steps {
+        match step {
+            Step::Select { indexes } => schema = Arc::new(schema.project(indexes)?),
+            Step::Filter { predicate } => *predicate = choose(predicate, &schema)?,
+            Step::Project { exprs, schema: projected } => {
+                for expr in exprs {
+                    *expr = choose(expr, &schema)?;
+                }
+                schema = Arc::clone(projected);
+            }
+            Step::Assign(assign) => schema = Arc::clone(&assign.schema),
+            Step::Unnest { schema: unnested, .. } => schema = Arc::clone(unnested),
+        }
+    }
+    if let Terminal::Window(spec) = &mut local.terminal {
+        let mut own = spec.as_ref().clone();
+        own.aggregation = own.aggregation.map_exprs(&mut |expr| choose(expr, &schema))?;
+        *spec = Arc::new(own);
+    }
+    Ok(())
+}
 
 /// Replaces what can be replaced in an expression over rows of `schema`.
-pub(super) fn choose(expr: &Expr, schema: &Schema) -> Result<Expr> {
+fn choose(expr: &Expr, schema: &Schema) -> Result<Expr> {
     let replaced = Arc::clone(expr).transform_down(|expr| {
         Ok(match Choose::of(&expr, schema) {
             Some(choose) => Transformed::yes(Arc::new(choose) as Expr),

@@ -10,8 +10,10 @@ use datafusion::{
     },
 };
 
-use super::{NodePlan, OperatorPlan, Target};
-use crate::operator::{assign::AssignColumn, step::Step};
+use crate::{
+    operator::{assign::AssignColumn, step::Step},
+    planner::{NodePlan, OperatorPlan, Target},
+};
 
 /// Gives every ranking the limit that all its readers put on it.
 pub(super) fn limit(nodes: &mut [NodePlan]) {

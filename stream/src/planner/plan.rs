@@ -1,0 +1,150 @@
+//! A planned job, which says what the threads that read do, what the merge stage does, and what goes where.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+
+use super::settings::Settings;
+use crate::{
+    decode::plan::DecodePlan,
+    operator::{rank::RankSpec, step::Step, whole::WholeSpec, window_aggregate::WindowAggregateSpec},
+    sink::EmitMode,
+    source::SourceOptions,
+    table::TableDef,
+    window::WindowSpec,
+};
+
+/// A planned job: what [`crate::runtime`] runs.
+#[derive(Debug)]
+pub struct JobPlan {
+    /// The sources that are read, each once.
+    pub sources: Vec<SourcePlan>,
+    /// What happens to a source's rows on the thread that reads them.
+    pub locals: Vec<LocalPlan>,
+    /// The merge stage, inputs before those that they feed.
+    pub nodes: Vec<NodePlan>,
+    /// The sinks, one a table that is inserted into.
+    pub sinks: Vec<SinkPlan>,
+    /// The script's settings.
+    pub settings: Settings,
+    /// Tells this script's checkpoints from another's.
+    pub fingerprint: String,
+    /// The script asks to be explained (`EXPLAIN …`), not run.
+    pub is_explained: bool,
+}
+
+impl JobPlan {
+    /// Whether every source ends by itself.
+    pub fn is_bounded(&self) -> bool {
+        self.sources.iter().all(|source| {
+            let options = &source.table.options;
+            source.table.connector() != "kafka" || options.get("scan.bounded.mode") == Some("latest-offset")
+        })
+    }
+}
+
+/// A source and what is decoded of it.
+#[derive(Clone, Debug)]
+pub struct SourcePlan {
+    /// Its table.
+    pub table: TableDef,
+    /// The options every source has.
+    pub options: SourceOptions,
+    /// What is decoded of a record.
+    pub decode: DecodePlan,
+    /// The columns computed from decoded ones, appended in this order.
+    pub generated: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+    /// Decoded, then generated, then derived columns.
+    pub schema: SchemaRef,
+    /// Index of the event-time column, if the table has a watermark.
+    pub time_column: Option<usize>,
+    /// Indexes of the columns of `'deduplicate.key'`.
+    pub deduplicate_columns: Vec<usize>,
+}
+
+/// One way from a source to the merge stage.
+#[derive(Clone, Debug)]
+pub struct LocalPlan {
+    /// Index of its source.
+    pub source: usize,
+    /// Stateless steps, from the source's schema on.
+    pub steps: Vec<Step>,
+    /// What is done at the end.
+    pub terminal: Terminal,
+    /// The node that is fed.
+    pub node: usize,
+}
+
+impl LocalPlan {
+    /// The windows that a row of the source is held against, and how long they take it behind their ends.
+    pub fn window(&self) -> Option<(WindowSpec, i64)> {
+        let assigned = self.steps.iter().find_map(|step| match step {
+            Step::Assign(assign) => Some((assign.window, assign.lateness_us)),
+            _ => None,
+        });
+        assigned.or(match &self.terminal {
+            Terminal::Window(spec) => Some((spec.window, spec.lateness_us)),
+            Terminal::Forward => None,
+        })
+    }
+}
+
+/// The end of a local chain.
+#[derive(Clone, Debug)]
+pub enum Terminal {
+    /// Rows go on as they are.
+    Forward,
+    /// Rows are aggregated partially.
+    Window(Arc<WindowAggregateSpec>),
+}
+
+/// A node of the merge stage.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// What it does.
+    pub operator: OperatorPlan,
+    /// Where its rows go.
+    pub outputs: Vec<Target>,
+}
+
+/// The operator of a node.
+#[derive(Clone, Debug)]
+pub enum OperatorPlan {
+    /// Filter or projection, or nothing: where streams meet.
+    Steps {
+        /// The steps.
+        steps: Vec<Step>,
+        /// The output schema.
+        schema: SchemaRef,
+    },
+    /// A windowed aggregation.
+    Window(Arc<WindowAggregateSpec>),
+    /// A row number within a window.
+    Rank(RankSpec),
+    /// A computation over whole windows.
+    Whole(Arc<WholeSpec>),
+}
+
+/// What a node feeds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// An input of another node.
+    Node {
+        /// Its number.
+        node: usize,
+        /// Which of its inputs.
+        port: usize,
+    },
+    /// A sink.
+    Sink(usize),
+}
+
+/// A sink of the job.
+#[derive(Clone, Debug)]
+pub struct SinkPlan {
+    /// Its table.
+    pub table: TableDef,
+    /// Which rows it takes.
+    pub emit: EmitMode,
+}
