@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::live::LiveError;
-use crate::publish::PublishError;
 
 /// What is wrong with one part of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -238,17 +237,6 @@ fn database_kind(error: &sqlx::Error) -> (StatusCode, &'static str, &'static str
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         },
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
-    }
-}
-
-impl From<PublishError> for ApiError {
-    fn from(error: PublishError) -> Self {
-        tracing::warn!(error = &error as &dyn std::error::Error, "events could not be published");
-        Self::Unavailable {
-            code: "kafka-unavailable",
-            detail: "the events could not be written to Kafka; send the same batch again, with the same ids"
-                .to_owned(),
-        }
     }
 }
 

@@ -65,6 +65,17 @@ pub enum PublishError {
     },
 }
 
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        tracing::warn!(error = &error as &dyn std::error::Error, "events could not be published");
+        ApiError::Unavailable {
+            code: "kafka-unavailable",
+            detail: "the events could not be written to Kafka; send the same batch again, with the same ids"
+                .to_owned(),
+        }
+    }
+}
+
 /// Hands records to Kafka.
 #[async_trait]
 pub trait EventPublisher: Send + Sync + 'static {

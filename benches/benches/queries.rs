@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use plamatio_benches::{
-    case::{connectors, discard, job_options},
+    measure::{connectors, discard, job_options},
     workload::{
         Workload,
         source::{self, Rendered},

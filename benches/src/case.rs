@@ -4,36 +4,25 @@
 //! runs from just before sources are opened until everything is read and every window is written; reading
 //! SQL and planning are not in it.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
-use sinks::Extras;
 use stream::{
     decode::{Decoder, json::JsonDecoder, plan::DecodePlan},
     planner::{self, Connectors, JobPlan, SourcePlan},
-    runtime::{
-        clock,
-        job::{Job, JobOptions},
-    },
+    runtime::job::Job,
     source::{Polled, RawBatch, Source, StartAt},
 };
 
 use crate::{
     borrowed, kafka,
     limit::{self, Wanted},
-    machine, shop,
+    machine,
+    measure::{MAX_RECORDS, Measured, Stopwatch, connectors, discard, job_options},
+    shop,
     workload::{Workload, source},
 };
-
-/// Records read at once, as in the engine.
-pub(crate) const MAX_RECORDS: usize = 8_192;
 
 /// A query of the workload: a script under `benches/sql`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,24 +72,6 @@ pub async fn plan(
         values.insert(query.name().to_owned(), sink(*query));
     }
     Ok(planner::plan(&script, &values, connectors).await?)
-}
-
-/// The engine's connectors and the workload's.
-pub fn connectors() -> Connectors {
-    let mut connectors = Connectors { sinks: sinks::registry(Extras::default()), ..Connectors::default() };
-    connectors.sources.register(source::CONNECTOR, Arc::new(source::Generate));
-    connectors
-}
-
-/// A job without state and dead letters.
-pub fn job_options(threads: usize) -> JobOptions {
-    JobOptions {
-        name: "bench".to_owned(),
-        state: None,
-        dead_letters: None,
-        clock: clock::system(),
-        parallelism: Some(threads),
-    }
 }
 
 /// Where the events are.
@@ -212,25 +183,6 @@ impl fmt::Display for Case {
     }
 }
 
-/// What a case took.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Measured {
-    /// Events read; several jobs over the same input read the same events.
-    pub events: u64,
-    /// On the clock.
-    pub seconds: f64,
-    /// On processors, all threads together.
-    pub cpu_seconds: Option<f64>,
-    /// Memory held before the clock started, in bytes.
-    pub start_bytes: Option<u64>,
-    /// Most memory held until the last event had been read, in bytes; for events that are made.
-    pub read_peak_bytes: Option<u64>,
-    /// Most memory held, in bytes.
-    pub peak_bytes: Option<u64>,
-    /// Final rows of each table.
-    pub final_rows: BTreeMap<String, u64>,
-}
-
 impl Case {
     /// Runs it, in this process.
     pub async fn run(&self) -> anyhow::Result<Measured> {
@@ -314,42 +266,6 @@ impl Case {
         };
         // Asked again, since the watch may have looked a moment after the clock stopped.
         Ok(Measured { read_peak_bytes, peak_bytes: machine::peak_bytes(), ..measured })
-    }
-}
-
-/// The options of a table that keeps nothing.
-pub fn discard(emit: &str) -> String {
-    format!("'connector' = 'blackhole', 'emit' = '{emit}'")
-}
-
-/// What a measurement is taken with.
-pub(crate) struct Stopwatch {
-    started: Instant,
-    cpu_seconds: Option<f64>,
-    start_bytes: Option<u64>,
-}
-
-impl Stopwatch {
-    pub(crate) fn start() -> Self {
-        Stopwatch {
-            start_bytes: machine::resident_bytes(),
-            cpu_seconds: machine::cpu_seconds(),
-            started: Instant::now(),
-        }
-    }
-
-    pub(crate) fn stop(self, events: u64, final_rows: BTreeMap<String, u64>) -> Measured {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let cpu = machine::cpu_seconds().zip(self.cpu_seconds);
-        Measured {
-            events,
-            seconds,
-            cpu_seconds: cpu.map(|(after, before)| after - before),
-            start_bytes: self.start_bytes,
-            read_peak_bytes: None,
-            peak_bytes: machine::peak_bytes(),
-            final_rows,
-        }
     }
 }
 

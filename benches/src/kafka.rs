@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use stream::{source::RawBatch, time::Offset};
 
-use crate::{case::MAX_RECORDS, workload::Workload};
+use crate::{measure::MAX_RECORDS, workload::Workload};
 
 /// Partitions of a topic.
 pub const PARTITIONS: i32 = 4;

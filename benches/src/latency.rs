@@ -29,8 +29,9 @@ use serde::{Deserialize, Serialize};
 use stream::{planner, runtime::job::Job};
 
 use crate::{
-    case::{Input, connectors, job_options},
+    case::Input,
     kafka::{self, PARTITIONS, Topic},
+    measure::{connectors, job_options},
     workload::Workload,
 };
 

@@ -6,6 +6,7 @@
 //! | [`workload`] | the standard workload: in a file, as batches in memory, or made as it is read |
 //! | [`limit`] | the same queries by a hand-written program: the practical limit |
 //! | [`case`] | one measurement: what is run over which input |
+//! | [`measure`] | what a measurement is taken with, and what comes of it |
 //! | [`run`] | measurements in processes of their own, in turn |
 //! | [`table`] | medians, spread, shares; the printed table |
 //! | [`kafka`] | a topic filled with the workload, and the bare consume loop |
@@ -21,6 +22,7 @@ pub mod kafka;
 pub mod latency;
 pub mod limit;
 pub mod machine;
+pub mod measure;
 pub mod nexmark;
 pub mod run;
 pub mod shop;

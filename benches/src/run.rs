@@ -11,8 +11,9 @@ use anyhow::{Context, bail, ensure};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    case::{Case, Input, Measured},
+    case::{Case, Input},
     machine,
+    measure::Measured,
 };
 
 /// The flag under which the program measures one case, in its own process, and prints [`Measured`] as JSON.

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use events::generate::{Generator, GeneratorConfig};
 use stream::{planner, runtime::job::Job};
 
-use crate::case::{Measured, Stopwatch, connectors, discard, job_options};
+use crate::measure::{Measured, Stopwatch, connectors, discard, job_options};
 
 const SCRIPTS: [(&str, &str); 3] = [
     ("top_products", include_str!("../../queries/metrics/top_products.sql")),

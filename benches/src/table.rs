@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::case::{Case, Measured, Query, Work};
+use crate::{
+    case::{Case, Query, Work},
+    measure::Measured,
+};
 
 /// Median and range of some runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

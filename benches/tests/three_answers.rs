@@ -19,8 +19,9 @@ use arrow::{
 };
 use datafusion::prelude::SessionContext;
 use plamatio_benches::{
-    case::{Input, Query, connectors, job_options, plan},
+    case::{Input, Query, plan},
     limit::{self, Wanted, scan::time_ms},
+    measure::{connectors, job_options},
     workload::Workload,
 };
 use serde_json::Value;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 
-use crate::diagnose::StatementError;
+use crate::statement_error::StatementError;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -12,11 +12,12 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as SqlStatement};
 
-use crate::diagnose::{Names, StatementError};
+use crate::diagnose::Names;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, check_plan};
 use crate::output::{self, Format};
 use crate::script::{self, Statement};
+use crate::statement_error::StatementError;
 
 /// How statements are run and shown.
 #[derive(Debug, Clone, Default)]

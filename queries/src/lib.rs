@@ -22,10 +22,11 @@ pub mod output;
 pub mod repl;
 mod report;
 pub mod script;
+mod statement_error;
 
-pub use diagnose::StatementError;
 pub use error::{Error, Result};
 pub use execute::{Options, Session, Summary};
 pub use lake::{Lake, TableInfo, TableKind};
 pub use output::Format;
 pub use report::{Report, report, reports};
+pub use statement_error::StatementError;

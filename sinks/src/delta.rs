@@ -37,6 +37,7 @@
 //! Files written just now for an epoch that is not newer than the table's newest one are an error: those rows
 //! would be lost. It means that the job's state was reset, or that another job uses the same `app-id`.
 
+mod config;
 mod factory;
 mod log;
 mod table;

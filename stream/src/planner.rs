@@ -13,6 +13,7 @@
 //! | `insert` | what goes into a table: its sink, its queries with its columns |
 //! | `settings` | what `SET` says for the whole job |
 //! | `rules` | windows, aggregates and row numbers become `nodes`, one rule a file |
+//! | `node` | what is asked of a streaming node, and what it may ask of the graph |
 //! | `nodes` | the streaming nodes: what each makes of time, and its operators |
 //! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
 //! | `source`, `physical` | what is decoded of a source; expressions that can be evaluated |
@@ -30,6 +31,7 @@ mod dialect;
 pub mod explain;
 pub mod graph;
 mod insert;
+mod node;
 mod nodes;
 mod optimize;
 mod physical;

@@ -14,6 +14,7 @@ use clap::{Args, Parser};
 use plamatio_benches::{
     case::{self, Input, Query},
     kafka::Topic,
+    measure::{connectors, job_options},
     workload::Workload,
 };
 use stream::runtime::job::Job;
@@ -111,9 +112,9 @@ async fn rows(args: RowsArgs) -> anyhow::Result<()> {
         let folder = args.out.join(query.name()).display().to_string().replace('\'', "''");
         format!("'connector' = 'filesystem', 'path' = '{folder}'")
     };
-    let connectors = case::connectors();
+    let connectors = connectors();
     let plan = case::plan(&args.queries, &input.options(), sink, &connectors).await?;
-    let ledger = Job::start(plan, &connectors, case::job_options(args.threads)).await?.wait().await?;
+    let ledger = Job::start(plan, &connectors, job_options(args.threads)).await?.wait().await?;
     let source = ledger.sources.get("events").context("the script has no table 'events'")?;
     ensure!(source.read == source.on_time, "the ledger is not as it must be without faults: {ledger:?}");
     println!("{}", serde_json::json!({ "events": source.read }));

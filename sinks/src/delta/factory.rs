@@ -1,19 +1,13 @@
-//! Options of `delta`.
-
-use std::{num::NonZeroU64, path::PathBuf};
+//! Makes `delta` sinks.
 
 use async_trait::async_trait;
-use deltalake::kernel::StructField;
 use stream::{
     error::StreamError,
     sink::{EmitMode, Sink, SinkFactory},
     table::TableDef,
 };
 
-use super::{table, writer::DeltaSink};
-use crate::options;
-
-const DEFAULT_TARGET_FILE_SIZE: u64 = 128_000_000;
+use super::{config::DeltaConfig, table, writer::DeltaSink};
 
 /// Makes `delta` sinks.
 pub struct DeltaSinkFactory;
@@ -33,36 +27,6 @@ impl SinkFactory for DeltaSinkFactory {
         let config = DeltaConfig::read(table)?;
         let (delta, path) = table::open(&table.name, &config).await?;
         Ok(Box::new(DeltaSink::new(&table.name, &config, path, delta)?))
-    }
-}
-
-pub(super) struct DeltaConfig {
-    pub(super) path: PathBuf,
-    pub(super) app_id: String,
-    /// In bytes.
-    pub(super) target_file_size: NonZeroU64,
-    pub(super) partition_by: Vec<String>,
-    /// The declared columns as Delta knows them.
-    pub(super) columns: Vec<StructField>,
-}
-
-impl DeltaConfig {
-    fn read(table: &TableDef) -> Result<Self, StreamError> {
-        options::ask_common(table);
-        options::final_only(table)?;
-        let path = options::local_path(table)?;
-        let app_id = table.options.get("app-id").unwrap_or(&table.name).to_owned();
-        if app_id.trim().is_empty() {
-            return Err(table.options.bad("app-id", "a name"));
-        }
-        let target_file_size = options::bytes_or(table, "target-file-size", DEFAULT_TARGET_FILE_SIZE)?;
-        let target_file_size = NonZeroU64::new(target_file_size).unwrap_or(NonZeroU64::MIN);
-        let partition_by = options::columns(table, "partition-by")?.unwrap_or_default();
-        if !table.columns.is_empty() && partition_by.len() == table.columns.len() {
-            return Err(table.options.bad("partition-by", "a list that leaves a column for the files"));
-        }
-        let columns = table::columns(table)?;
-        Ok(DeltaConfig { path, app_id, target_file_size, partition_by, columns })
     }
 }
 

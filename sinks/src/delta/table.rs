@@ -2,42 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::{DataType, Field};
 use deltalake::{
-    DeltaTable, DeltaTableBuilder,
-    kernel::{StructField, engine::arrow_conversion::TryIntoKernel, transaction::CommitProperties},
-    operations::create::CreateBuilder,
+    DeltaTable, DeltaTableBuilder, kernel::transaction::CommitProperties, operations::create::CreateBuilder,
 };
 use serde_json::Value;
-use stream::{error::StreamError, table::TableDef};
+use stream::error::StreamError;
 use url::Url;
 
-use super::factory::DeltaConfig;
+use super::config::DeltaConfig;
 use crate::disk;
-
-/// The declared columns as Delta knows them.
-pub(super) fn columns(table: &TableDef) -> Result<Vec<StructField>, StreamError> {
-    let convert = |column: &stream::table::ColumnDef| {
-        let field = Field::new(&column.name, column.data_type.clone(), true);
-        let unsigned = matches!(
-            column.data_type,
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64
-        );
-        // delta-rs would take these as signed ones of the same width.
-        let converted = match unsigned {
-            true => None,
-            false => TryIntoKernel::<StructField>::try_into_kernel(&field).ok(),
-        };
-        converted.ok_or_else(|| {
-            let problem = format!(
-                "column {} of type {} has no Delta type; declare another one, such as BIGINT or VARCHAR",
-                column.name, column.data_type
-            );
-            StreamError::connector(&table.name, problem)
-        })
-    };
-    table.columns.iter().map(convert).collect()
-}
 
 /// Opens the table in `config.path`, or creates it there; answers it with the folder's full path.
 pub(super) async fn open(table: &str, config: &DeltaConfig) -> Result<(DeltaTable, PathBuf), StreamError> {

@@ -18,7 +18,7 @@ use stream::{
     time::Epoch,
 };
 
-use super::{factory::DeltaConfig, log::DeltaLog, token::Token};
+use super::{config::DeltaConfig, log::DeltaLog, token::Token};
 use crate::{disk, telemetry::SinkMetrics};
 
 /// Files are closed early when an epoch has written this many target sizes, so that open files of many

@@ -56,7 +56,10 @@ use self::{
 use super::aggregate::{
     Aggregation,
     pages::Pages,
-    slots::{Slot, SlotAccumulators, index},
+    slots::{
+        SlotAccumulators,
+        words::{Slot, index},
+    },
 };
 use crate::{error::StreamError, window::WindowSpec};
 

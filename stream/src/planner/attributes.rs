@@ -15,16 +15,12 @@
 
 use datafusion::{
     common::{Column, DFSchema, ScalarValue},
-    logical_expr::{Expr, LogicalPlan, Operator},
+    logical_expr::{Expr, Operator},
 };
 
-use super::{
-    catalog::{Catalog, interval_micros},
-    nodes,
-};
+use super::catalog::interval_micros;
 use crate::{
     operator::{Clock, TimeBound, window_aggregate::WINDOW_TIME_US},
-    source::SourceOptions,
     table::timestamp_type,
     window::WindowSpec,
 };
@@ -117,7 +113,7 @@ impl TimeAttribute {
     }
 
     /// What holds for rows of either: `None` where they are not of one kind.
-    fn union(self, other: TimeAttribute) -> Option<TimeAttribute> {
+    pub(crate) fn union(self, other: TimeAttribute) -> Option<TimeAttribute> {
         let role = match (self.role, other.role) {
             (a, b) if a == b => a,
             // Both are times of the same axis, up to which the stream is complete.
@@ -136,55 +132,6 @@ impl TimeAttribute {
 
 /// The attribute of every column, in the order of the schema.
 pub(crate) type Attributes = Vec<Option<TimeAttribute>>;
-
-/// The attributes of a plan's columns.
-pub(crate) fn of(catalog: &Catalog, plan: &LogicalPlan) -> Attributes {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let input = of(catalog, &projection.input);
-            let schema = projection.input.schema();
-            projection.expr.iter().map(|expr| of_expr(expr, schema, &input)).collect()
-        }
-        LogicalPlan::SubqueryAlias(alias) => of(catalog, &alias.input),
-        LogicalPlan::Filter(filter) => of(catalog, &filter.input),
-        LogicalPlan::TableScan(scan) => {
-            let event_time = catalog.table(scan.table_name.table()).and_then(|table| {
-                let column = &table.watermark.as_ref()?.column;
-                // Bad options are reported when the source is planned.
-                let lateness = SourceOptions::read(table).map(|options| options.allowed_lateness_us);
-                Some((column, TimeAttribute::event(lateness.unwrap_or_default())))
-            });
-            let of_field = |name: &String| match event_time {
-                Some((column, attribute)) if column == name => Some(attribute),
-                _ => None,
-            };
-            scan.projected_schema.fields().iter().map(|field| of_field(field.name())).collect()
-        }
-        LogicalPlan::Union(union) => {
-            let mut inputs = union.inputs.iter().map(|input| of(catalog, input));
-            let Some(mut common) = inputs.next() else { return nothing(plan) };
-            for input in inputs {
-                for (known, other) in common.iter_mut().zip(input) {
-                    *known = known.zip(other).and_then(|(a, b)| a.union(b));
-                }
-            }
-            common
-        }
-        LogicalPlan::Extension(extension) => match nodes::streaming(extension.node.as_ref()) {
-            Some(node) => {
-                let inputs: Vec<Attributes> =
-                    extension.node.inputs().into_iter().map(|input| of(catalog, input)).collect();
-                node.attributes(&inputs)
-            }
-            None => nothing(plan),
-        },
-        _ => nothing(plan),
-    }
-}
-
-fn nothing(plan: &LogicalPlan) -> Attributes {
-    vec![None; plan.schema().fields().len()]
-}
 
 /// The attribute of an expression over columns that have `input`.
 pub(crate) fn of_expr(

@@ -10,11 +10,19 @@ use std::{
 };
 
 use arrow::datatypes::SchemaRef;
-use datafusion::{logical_expr::LogicalPlan, sql::sqlparser::tokenizer::Span};
+use datafusion::{
+    logical_expr::{LogicalPlan, Union},
+    sql::sqlparser::tokenizer::Span,
+};
 
 use super::{
     Connectors, JobPlan, LocalPlan, NodePlan, OperatorPlan, Settings, SinkPlan, Target, Terminal,
-    catalog::Catalog, nodes, optimize::optimize, physical::Physical, source::source,
+    catalog::Catalog,
+    node::{LocalDraft, Lowering, Stream, schema_of},
+    nodes,
+    optimize::optimize,
+    physical::Physical,
+    source::source,
 };
 use crate::{
     error::StreamError,
@@ -24,30 +32,18 @@ use crate::{
 /// Builds one graph from the plans of all `INSERT`s.
 #[derive(Default)]
 pub(crate) struct GraphBuilder {
-    locals: Vec<LocalDraft>,
+    locals: Vec<Local>,
     nodes: Vec<NodePlan>,
     sinks: Vec<SinkPlan>,
     /// Plans that have a node already; the flag is [`WindowAggregateSpec::emit_all`] of what is below.
     built: HashMap<(LogicalPlan, bool), usize>,
 }
 
-/// A local chain whose source's columns are not settled yet.
-#[derive(Clone)]
-pub(crate) struct LocalDraft {
-    table: String,
-    /// The columns that the chain's first step keeps.
-    columns: Vec<String>,
-    steps: Vec<Step>,
+/// A local chain with its end.
+struct Local {
+    draft: LocalDraft,
     terminal: Terminal,
     node: usize,
-}
-
-/// What a sub-plan has become.
-pub(crate) enum Stream {
-    /// Local chains, not yet fed into a node; several for a union.
-    Local(Vec<LocalDraft>),
-    /// A node's output.
-    Node(usize),
 }
 
 impl GraphBuilder {
@@ -73,57 +69,120 @@ impl GraphBuilder {
         self.nodes.len() - 1
     }
 
-    /// A node whose output is `stream`; local chains get one to meet in.
-    pub(crate) fn node_of(&mut self, stream: Stream, schema: SchemaRef) -> usize {
-        match stream {
-            Stream::Node(node) => node,
-            Stream::Local(drafts) => {
-                let node = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema });
-                self.feed(drafts, Terminal::Forward, node);
-                node
-            }
-        }
-    }
-
     fn feed(&mut self, drafts: Vec<LocalDraft>, terminal: Terminal, node: usize) {
-        for draft in drafts {
-            self.locals.push(LocalDraft { terminal: terminal.clone(), node, ..draft });
-        }
+        self.locals.extend(drafts.into_iter().map(|draft| Local { draft, terminal: terminal.clone(), node }));
     }
 
-    /// A node with one input.
-    pub(crate) fn add(&mut self, operator: OperatorPlan, input: usize) -> usize {
-        self.add_ports(operator, &[input])
-    }
-
-    /// A windowed aggregation over a plan, its first phase on the threads that read where rows come straight from there.
-    pub(crate) fn window(
+    fn new_stream(
         &mut self,
         physical: &Physical<'_>,
-        input: &LogicalPlan,
-        spec: Arc<WindowAggregateSpec>,
-    ) -> Result<usize, StreamError> {
-        // The windows below are counted anew at every emission here, so they must be complete.
-        Ok(match self.stream(physical, input, true)? {
-            Stream::Node(input) => self.add(OperatorPlan::Window(spec), input),
-            Stream::Local(drafts) => {
-                let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)));
-                self.feed(drafts, Terminal::Window(spec), node);
-                node
+        plan: &LogicalPlan,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError> {
+        match plan {
+            LogicalPlan::SubqueryAlias(alias) => self.stream(physical, &alias.input, counted_anew),
+            LogicalPlan::TableScan(scan) => {
+                let table = scan.table_name.table().to_owned();
+                let columns =
+                    scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
+                let mut draft = LocalDraft { table, columns, steps: Vec::new() };
+                for filter in &scan.filters {
+                    draft.steps.push(physical.filter(filter, &scan.projected_schema)?);
+                }
+                Ok(Stream::Local(vec![draft]))
             }
-        })
-    }
-
-    /// A node with several inputs, by port.
-    pub(crate) fn add_ports(&mut self, operator: OperatorPlan, inputs: &[usize]) -> usize {
-        let node = self.push_node(operator);
-        for (port, input) in inputs.iter().enumerate() {
-            self.nodes[*input].outputs.push(Target::Node { node, port });
+            LogicalPlan::Filter(filter) => {
+                let step = physical.filter(&filter.predicate, filter.input.schema())?;
+                self.step(physical, &filter.input, step, schema_of(plan), counted_anew)
+            }
+            LogicalPlan::Projection(projection) => {
+                let schema = schema_of(plan);
+                let input = projection.input.schema();
+                let exprs =
+                    projection.expr.iter().map(|e| physical.expr(e, input)).collect::<Result<_, _>>()?;
+                let step = Step::Project { exprs, schema: Arc::clone(&schema) };
+                self.step(physical, &projection.input, step, schema, counted_anew)
+            }
+            LogicalPlan::Union(union) => self.union(physical, union, schema_of(plan), counted_anew),
+            LogicalPlan::Extension(extension) => match nodes::streaming(extension.node.as_ref()) {
+                Some(node) => node.lower(self, physical, counted_anew),
+                None => Err(physical.unsupported(extension.node.name(), None)),
+            },
+            other => Err(refused(physical, other)),
         }
-        node
     }
 
-    pub(crate) fn stream(
+    fn union(
+        &mut self,
+        physical: &Physical<'_>,
+        union: &Union,
+        schema: SchemaRef,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError> {
+        let mut streams = Vec::new();
+        for input in &union.inputs {
+            streams.push((self.stream(physical, input, counted_anew)?, schema_of(input)));
+        }
+        if streams.iter().all(|(stream, _)| matches!(stream, Stream::Local(_))) {
+            let drafts = streams.into_iter().flat_map(|(stream, _)| match stream {
+                Stream::Local(drafts) => drafts,
+                Stream::Node(_) => Vec::new(),
+            });
+            return Ok(Stream::Local(drafts.collect()));
+        }
+        let inputs: Vec<usize> =
+            streams.into_iter().map(|(stream, schema)| self.node_of(stream, schema)).collect();
+        let meeting = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema });
+        for input in inputs {
+            self.nodes[input].outputs.push(Target::Node { node: meeting, port: 0 });
+        }
+        Ok(Stream::Node(meeting))
+    }
+
+    /// Settles what each source decodes, now that all readers of it are known.
+    pub(crate) fn finish(
+        self,
+        catalog: &Catalog,
+        connectors: &Connectors,
+        settings: Settings,
+    ) -> Result<JobPlan, StreamError> {
+        let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for local in &self.locals {
+            let columns = local.draft.columns.iter().map(String::as_str);
+            wanted.entry(&local.draft.table).or_default().extend(columns);
+        }
+        let mut sources = Vec::new();
+        for (name, columns) in &wanted {
+            let table =
+                catalog.table(name).ok_or_else(|| StreamError::internal(format!("table {name} got lost")))?;
+            sources.push(source(catalog, connectors, table, columns)?);
+        }
+        let mut locals = Vec::new();
+        for Local { draft, terminal, node } in self.locals {
+            let source = sources.iter().position(|source| source.table.name == draft.table);
+            let source =
+                source.ok_or_else(|| StreamError::internal(format!("source {} got lost", draft.table)))?;
+            let indexes = draft.columns.iter().map(|column| sources[source].schema.index_of(column));
+            let mut steps = vec![Step::Select { indexes: indexes.collect::<Result<_, _>>()? }];
+            steps.extend(draft.steps);
+            locals.push(LocalPlan { source, steps, terminal, node });
+        }
+        let mut plan = JobPlan {
+            sources,
+            locals,
+            nodes: self.nodes,
+            sinks: self.sinks,
+            settings,
+            fingerprint: String::new(),
+            is_explained: false,
+        };
+        optimize(&mut plan)?;
+        Ok(plan)
+    }
+}
+
+impl Lowering for GraphBuilder {
+    fn stream(
         &mut self,
         physical: &Physical<'_>,
         plan: &LogicalPlan,
@@ -140,81 +199,7 @@ impl GraphBuilder {
         Ok(stream)
     }
 
-    fn new_stream(
-        &mut self,
-        physical: &Physical<'_>,
-        plan: &LogicalPlan,
-        counted_anew: bool,
-    ) -> Result<Stream, StreamError> {
-        match plan {
-            LogicalPlan::SubqueryAlias(alias) => self.stream(physical, &alias.input, counted_anew),
-            LogicalPlan::TableScan(scan) => {
-                let table = scan.table_name.table().to_owned();
-                let columns = scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
-                let mut draft =
-                    LocalDraft { table, columns, steps: Vec::new(), terminal: Terminal::Forward, node: 0 };
-                for filter in &scan.filters {
-                    draft.steps.push(physical.filter(filter, &scan.projected_schema)?);
-                }
-                Ok(Stream::Local(vec![draft]))
-            }
-            LogicalPlan::Filter(filter) => {
-                let step = physical.filter(&filter.predicate, filter.input.schema())?;
-                self.step(physical, &filter.input, step, schema_of(plan), counted_anew)
-            }
-            LogicalPlan::Projection(projection) => {
-                let schema = schema_of(plan);
-                let input = projection.input.schema();
-                let exprs = projection.expr.iter().map(|e| physical.expr(e, input)).collect::<Result<_, _>>()?;
-                let step = Step::Project { exprs, schema: Arc::clone(&schema) };
-                self.step(physical, &projection.input, step, schema, counted_anew)
-            }
-            LogicalPlan::Union(union) => {
-                let mut streams = Vec::new();
-                for input in &union.inputs {
-                    streams.push((self.stream(physical, input, counted_anew)?, schema_of(input)));
-                }
-                if streams.iter().all(|(stream, _)| matches!(stream, Stream::Local(_))) {
-                    let drafts = streams.into_iter().flat_map(|(stream, _)| match stream {
-                        Stream::Local(drafts) => drafts,
-                        Stream::Node(_) => Vec::new(),
-                    });
-                    return Ok(Stream::Local(drafts.collect()));
-                }
-                let inputs: Vec<usize> =
-                    streams.into_iter().map(|(stream, schema)| self.node_of(stream, schema)).collect();
-                let meeting = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema: schema_of(plan) });
-                for input in inputs {
-                    self.nodes[input].outputs.push(Target::Node { node: meeting, port: 0 });
-                }
-                Ok(Stream::Node(meeting))
-            }
-            LogicalPlan::Extension(extension) => {
-                match nodes::streaming(extension.node.as_ref()) {
-                    Some(node) => node.lower(self, physical, counted_anew),
-                    None => Err(physical.unsupported(extension.node.name(), None)),
-                }
-            }
-            LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => Err(physical
-                .catalog
-                .error(physical.span, "a condition in this query is never true, so that it has no rows")
-                .into()),
-            LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
-                Err(physical.unsupported("a query without a table", None))
-            }
-            LogicalPlan::Distinct(_) => {
-                Err(physical.unsupported("DISTINCT ON", Some("number the rows within a window and keep the first")))
-            }
-            LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => Err(physical.unsupported(
-                "ORDER BY or LIMIT over a stream",
-                Some("rank within a window: ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY …)"),
-            )),
-            other => Err(physical.unsupported(&format!("{}", other.display()), None)),
-        }
-    }
-
-    /// Puts a stateless step behind `input`.
-    pub(crate) fn step(
+    fn step(
         &mut self,
         physical: &Physical<'_>,
         input: &LogicalPlan,
@@ -230,62 +215,67 @@ impl GraphBuilder {
                 Stream::Local(drafts)
             }
             Stream::Node(input) => {
-                Stream::Node(self.add(OperatorPlan::Steps { steps: vec![step], schema }, input))
+                Stream::Node(self.add(OperatorPlan::Steps { steps: vec![step], schema }, &[input]))
             }
         })
     }
 
-    /// Settles what each source decodes, now that all readers of it are known.
-    pub(crate) fn finish(
-        self,
-        catalog: &Catalog,
-        connectors: &Connectors,
-        settings: Settings,
-    ) -> Result<JobPlan, StreamError> {
-        let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for local in &self.locals {
-            wanted.entry(&local.table).or_default().extend(local.columns.iter().map(String::as_str));
+    fn window(
+        &mut self,
+        physical: &Physical<'_>,
+        input: &LogicalPlan,
+        spec: Arc<WindowAggregateSpec>,
+    ) -> Result<usize, StreamError> {
+        // The windows below are counted anew at every emission here, so they must be complete.
+        Ok(match self.stream(physical, input, true)? {
+            Stream::Node(input) => self.add(OperatorPlan::Window(spec), &[input]),
+            Stream::Local(drafts) => {
+                let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)));
+                self.feed(drafts, Terminal::Window(spec), node);
+                node
+            }
+        })
+    }
+
+    fn node_of(&mut self, stream: Stream, schema: SchemaRef) -> usize {
+        match stream {
+            Stream::Node(node) => node,
+            Stream::Local(drafts) => {
+                let node = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema });
+                self.feed(drafts, Terminal::Forward, node);
+                node
+            }
         }
-        let mut sources = Vec::new();
-        for (name, columns) in &wanted {
-            let table =
-                catalog.table(name).ok_or_else(|| StreamError::internal(format!("table {name} got lost")))?;
-            sources.push(source(catalog, connectors, table, columns)?);
+    }
+
+    fn add(&mut self, operator: OperatorPlan, inputs: &[usize]) -> usize {
+        let node = self.push_node(operator);
+        for (port, input) in inputs.iter().enumerate() {
+            self.nodes[*input].outputs.push(Target::Node { node, port });
         }
-        let mut locals = Vec::new();
-        for local in &self.locals {
-            let index = sources.iter().position(|source| source.table.name == local.table);
-            let index =
-                index.ok_or_else(|| StreamError::internal(format!("source {} got lost", local.table)))?;
-            let indexes = local
-                .columns
-                .iter()
-                .map(|c| sources[index].schema.index_of(c))
-                .collect::<Result<Vec<_>, _>>()?;
-            let mut steps = vec![Step::Select { indexes }];
-            steps.extend(local.steps.iter().cloned());
-            locals.push(LocalPlan {
-                source: index,
-                steps,
-                terminal: local.terminal.clone(),
-                node: local.node,
-            });
-        }
-        let mut plan = JobPlan {
-            sources,
-            locals,
-            nodes: self.nodes,
-            sinks: self.sinks,
-            settings,
-            fingerprint: String::new(),
-            is_explained: false,
-        };
-        optimize(&mut plan)?;
-        Ok(plan)
+        node
     }
 }
 
-/// The schema of a plan's rows.
-pub(crate) fn schema_of(plan: &LogicalPlan) -> SchemaRef {
-    Arc::clone(plan.schema().inner())
+/// Why a plan has no operators.
+fn refused(physical: &Physical<'_>, plan: &LogicalPlan) -> StreamError {
+    match plan {
+        LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => physical
+            .catalog
+            .error(physical.span, "a condition in this query is never true, so that it has no rows")
+            .into(),
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
+            physical.unsupported("a query without a table", None)
+        }
+        LogicalPlan::Distinct(_) => {
+            physical.unsupported("DISTINCT ON", Some("number the rows within a window and keep the first"))
+        }
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => physical.unsupported(
+            "ORDER BY or LIMIT over a stream",
+            Some(
+                "rank within a window: ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY …)",
+            ),
+        ),
+        other => physical.unsupported(&format!("{}", other.display()), None),
+    }
 }

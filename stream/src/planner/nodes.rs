@@ -16,33 +16,7 @@ use datafusion::logical_expr::{Extension, LogicalPlan, UserDefinedLogicalNode, U
 use self::{
     rank::RankNode, whole::WholeNode, window_aggregate::WindowAggregateNode, window_assign::WindowAssignNode,
 };
-use super::{
-    attributes::Attributes,
-    graph::{GraphBuilder, Stream},
-    physical::Physical,
-};
-use crate::error::StreamError;
-
-/// What the planner asks of a node.
-pub(crate) trait StreamingNode {
-    /// The time attributes of its columns, given those of its inputs.
-    fn attributes(&self, inputs: &[Attributes]) -> Attributes;
-
-    /// Whether all rows with one value of this column come in one batch, final ones and provisional ones.
-    fn is_whole_by(&self, column: usize) -> bool {
-        let _ = column;
-        false
-    }
-
-    /// Its operators in the graph. With `counted_anew`, a window behind it counts its provisional rows anew at every
-    /// emission, so that they must hold all that is open.
-    fn lower(
-        &self,
-        graph: &mut GraphBuilder,
-        physical: &Physical<'_>,
-        counted_anew: bool,
-    ) -> Result<Stream, StreamError>;
-}
+use super::node::StreamingNode;
 
 /// The streaming node that an extension is.
 pub(crate) fn streaming(node: &dyn UserDefinedLogicalNode) -> Option<&dyn StreamingNode> {

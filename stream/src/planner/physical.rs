@@ -1,4 +1,4 @@
-//! Logical expressions to physical ones, and the specifications of operators that are made of them.
+//! Logical expressions and plans to physical ones.
 
 use std::sync::Arc;
 
@@ -7,26 +7,15 @@ use datafusion::{
     execution::context::ExecutionProps,
     logical_expr::{Expr, LogicalPlan, physical_planning_context::PhysicalPlanningContext},
     physical_expr::{
-        PhysicalExpr, PhysicalSortExpr,
+        PhysicalExpr,
         aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder},
     },
     physical_plan::ExecutionPlan,
     sql::sqlparser::tokenizer::Span,
 };
 
-use super::{
-    catalog::Catalog,
-    nodes::{rank::RankNode, window_aggregate::WindowAggregateNode},
-};
-use crate::{
-    error::StreamError,
-    operator::{
-        aggregate::Aggregation,
-        rank::RankSpec,
-        step::Step,
-        window_aggregate::{GroupColumn, WindowAggregateSpec},
-    },
-};
+use super::catalog::Catalog;
+use crate::{error::StreamError, operator::step::Step};
 
 /// An aggregate and its filter.
 type Lowered = (Arc<AggregateFunctionExpr>, Option<Arc<dyn PhysicalExpr>>);
@@ -78,51 +67,6 @@ impl Physical<'_> {
             .build()
             .map_err(|error| self.catalog.diagnose(error))?;
         Ok((lowered.aggregate, lowered.filter))
-    }
-
-    pub(crate) fn window(
-        &self,
-        node: &WindowAggregateNode,
-        emit_all: bool,
-    ) -> Result<WindowAggregateSpec, StreamError> {
-        let input = node.input.schema();
-        let fields = node.schema.fields();
-        let mut keys = Vec::new();
-        for (column, field) in node.group_columns.iter().zip(fields) {
-            if let GroupColumn::Key(index) = column {
-                keys.push((self.expr(&node.keys[*index], input)?, Arc::clone(field)));
-            }
-        }
-        let mut aggregates = Vec::new();
-        for (expr, field) in node.aggregates.iter().zip(fields.iter().skip(node.group_columns.len())) {
-            aggregates.push(self.aggregate(expr, input, field.name())?);
-        }
-        Ok(WindowAggregateSpec {
-            window: node.window,
-            lateness_us: node.lateness_us,
-            time: self.expr(&node.time, input)?,
-            bound: node.bound,
-            aggregation: Aggregation::new(keys, aggregates, input.as_arrow())?,
-            group_columns: node.group_columns.clone(),
-            schema: Arc::clone(node.schema.inner()),
-            emit_all,
-        })
-    }
-
-    pub(crate) fn rank(&self, node: &RankNode) -> Result<RankSpec, StreamError> {
-        let input = node.input.schema();
-        let mut order_by = Vec::new();
-        for sort in &node.order_by {
-            let options =
-                arrow::compute::SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
-            order_by.push(PhysicalSortExpr { expr: self.expr(&sort.expr, input)?, options });
-        }
-        Ok(RankSpec {
-            partition_by: node.partition_by.iter().map(|e| self.expr(e, input)).collect::<Result<_, _>>()?,
-            order_by,
-            schema: Arc::clone(node.schema.inner()),
-            limit: None,
-        })
     }
 
     pub(crate) fn unsupported(&self, what: &str, help: Option<&str>) -> StreamError {

@@ -28,7 +28,10 @@ use datafusion::{
 };
 use twox_hash::XxHash3_128;
 
-use super::slots::{Slot, SlotAccumulator, for_each_row, grow, index, words::Words};
+use super::slots::{
+    slot::{SlotAccumulator, for_each_row, grow},
+    words::{Slot, Words, index},
+};
 use crate::error::StreamError;
 
 /// The type of the state column.

@@ -6,7 +6,7 @@
 //!
 //! | implementation | of | memory |
 //! |---|---|---|
-//! | [`words`] | COUNT; SUM, MIN, MAX of plain types | 8 or 16 bytes, and a bit where NULL is possible |
+//! | [`plain`] | COUNT; SUM, MIN, MAX of plain types | 8 or 16 bytes, and a bit where NULL is possible |
 //! | [`distinct`](super::distinct) | COUNT(DISTINCT) | a set of hashes |
 //! | [`window_funnel`] | `window_funnel` | a list of times |
 //! | [`any`] | every other aggregate | DataFusion's row accumulator in a box |
@@ -14,68 +14,20 @@
 //! State columns are those of [`Aggregation::state_schema`](super::Aggregation::state_schema), whichever
 //! implementation wrote them.
 
-pub mod any;
+mod any;
+mod plain;
+pub mod slot;
 pub mod words;
 
-use arrow::{
-    array::{Array, ArrayRef, BooleanArray},
-    buffer::{BooleanBuffer, NullBuffer},
-};
+use arrow::array::ArrayRef;
 
 use self::{
     any::AnySlots,
-    words::{Layout, Words},
+    slot::SlotAccumulator,
+    words::{Layout, Slot, Words},
 };
 use super::{Inputs, distinct::DistinctSlots};
 use crate::{error::StreamError, sql::functions::window_funnel};
-
-/// A group's place.
-pub type Slot = u32;
-
-/// A slot as an index.
-pub fn index(slot: Slot) -> usize {
-    usize::try_from(slot).unwrap_or(usize::MAX)
-}
-
-/// One aggregate over slots. Slots are below the number given to [`grow`](Self::grow); a new slot is clear. What
-/// has room in a few of the slot's `words` is kept there, anything else here.
-pub trait SlotAccumulator: Send {
-    /// Makes room for this many slots here.
-    fn grow(&mut self, slots: usize) {
-        let _ = slots;
-    }
-
-    /// Forgets what went into all slots below this number here.
-    fn clear_below(&mut self, slots: usize) {
-        (0..).take(slots).for_each(|slot| self.clear(slot));
-    }
-
-    /// Forgets what went into a slot here.
-    fn clear(&mut self, slot: Slot) {
-        let _ = slot;
-    }
-
-    /// Adds rows that pass the filter: row `i` goes to `slots[i]`.
-    fn update(
-        &mut self,
-        words: &mut Words,
-        slots: &[Slot],
-        arguments: &[ArrayRef],
-        filter: Option<&BooleanArray>,
-    ) -> Result<(), StreamError>;
-
-    /// Adds state rows: row `i` goes to `slots[i]`.
-    fn merge(&mut self, words: &mut Words, slots: &[Slot], states: &[ArrayRef]) -> Result<(), StreamError>;
-
-    /// Adds what is in `from` to `into`.
-    fn join(&mut self, words: &mut Words, into: Slot, from: Slot) -> Result<(), StreamError>;
-
-    /// The states of slots, which keep them.
-    fn states(&mut self, words: &Words, slots: &[Slot]) -> Result<Vec<ArrayRef>, StreamError>;
-
-    /// The values of slots, which keep them.
-    fn evaluate(&mut self, words: &Words, slots: &[Slot]) -> Result<ArrayRef, StreamError>;
-}
 
 /// All aggregates of a query over slots.
 pub struct SlotAccumulators {
@@ -167,39 +119,6 @@ fn of(aggregate: &super::Aggregate, layout: &mut Layout) -> Result<Box<dyn SlotA
     }
     let is_plain =
         !function.is_distinct() && function.expressions().len() == 1 && function.order_bys().is_empty();
-    let in_words = if is_plain { words::of(function, layout) } else { None };
+    let in_words = if is_plain { plain::of(function, layout) } else { None };
     Ok(in_words.unwrap_or_else(|| Box::new(AnySlots::new(function))))
-}
-
-/// Calls `add` with each row that passes the filter and is valid.
-pub fn for_each_row(
-    rows: usize,
-    nulls: Option<&NullBuffer>,
-    filter: Option<&BooleanArray>,
-    mut add: impl FnMut(usize),
-) {
-    let passing = filter.map(|filter| match filter.nulls() {
-        Some(nulls) => filter.values() & nulls.inner(),
-        None => filter.values().clone(),
-    });
-    let wanted: Option<BooleanBuffer> = match (passing, nulls) {
-        (None, None) => None,
-        (Some(passing), None) => Some(passing),
-        (None, Some(nulls)) => Some(nulls.inner().clone()),
-        (Some(passing), Some(nulls)) => Some(&passing & nulls.inner()),
-    };
-    match wanted {
-        None => (0..rows).for_each(add),
-        Some(wanted) => wanted.set_indices().for_each(&mut add),
-    }
-}
-
-/// Grows a column by a quarter at a time: doubling would double the memory of ten million open sessions.
-pub fn grow<T: Clone>(column: &mut Vec<T>, slots: usize, empty: T) {
-    if slots > column.capacity() {
-        column.reserve_exact((slots - column.len()).max(column.len() / 4));
-    }
-    if slots > column.len() {
-        column.resize(slots, empty);
-    }
 }

@@ -17,7 +17,7 @@ use datafusion::{
     physical_expr::aggregate::AggregateFunctionExpr,
 };
 
-use super::slots::for_each_row;
+use super::slots::slot::for_each_row;
 
 /// The error of a sum that does not fit its type; `name` has function and column.
 pub(super) fn overflow(name: &str, data_type: &DataType) -> DataFusionError {

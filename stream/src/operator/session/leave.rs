@@ -10,7 +10,7 @@ use arrow::{
 use super::{NONE, SessionRows, Sessions, Span};
 use crate::{
     error::StreamError,
-    operator::aggregate::slots::{Slot, index},
+    operator::aggregate::slots::words::{Slot, index},
 };
 
 /// Sessions that are closed in one go: what is made of them is held in memory until it is written.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{NONE, Sessions, Span};
 use crate::{
     error::StreamError,
-    operator::aggregate::slots::{Slot, index},
+    operator::aggregate::slots::words::{Slot, index},
 };
 
 /// Lists of sessions, each of one key.

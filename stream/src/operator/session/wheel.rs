@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::operator::aggregate::slots::Slot;
+use crate::operator::aggregate::slots::words::Slot;
 
 /// Lists of slots by tick.
 #[derive(Debug)]

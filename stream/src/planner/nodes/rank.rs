@@ -2,18 +2,20 @@
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
+use arrow::compute::SortOptions;
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
     logical_expr::{Expr, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
+    physical_expr::PhysicalSortExpr,
 };
 
-use super::StreamingNode;
 use crate::{
     error::StreamError,
+    operator::rank::RankSpec,
     planner::{
         OperatorPlan,
         attributes::Attributes,
-        graph::{GraphBuilder, Stream, schema_of},
+        node::{Lowering, Stream, StreamingNode, WholeBy, schema_of},
         physical::Physical,
     },
 };
@@ -70,6 +72,24 @@ impl UserDefinedLogicalNodeCore for RankNode {
     }
 }
 
+impl RankNode {
+    fn spec(&self, physical: &Physical<'_>) -> std::result::Result<RankSpec, StreamError> {
+        let input = self.input.schema();
+        let mut order_by = Vec::new();
+        for sort in &self.order_by {
+            let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
+            order_by.push(PhysicalSortExpr { expr: physical.expr(&sort.expr, input)?, options });
+        }
+        let partition_by = self.partition_by.iter().map(|expr| physical.expr(expr, input));
+        Ok(RankSpec {
+            partition_by: partition_by.collect::<std::result::Result<_, _>>()?,
+            order_by,
+            schema: Arc::clone(self.schema.inner()),
+            limit: None,
+        })
+    }
+}
+
 impl StreamingNode for RankNode {
     fn attributes(&self, inputs: &[Attributes]) -> Attributes {
         let mut attributes = inputs.first().cloned().unwrap_or_default();
@@ -77,19 +97,19 @@ impl StreamingNode for RankNode {
         attributes
     }
 
-    fn is_whole_by(&self, column: usize) -> bool {
+    fn whole_by(&self, column: usize) -> WholeBy {
         let is_of_input = column < self.input.schema().fields().len();
-        is_of_input && crate::planner::rules::is_whole_by(&self.input, column)
+        if is_of_input { WholeBy::Input(column) } else { WholeBy::Never }
     }
 
     fn lower(
         &self,
-        graph: &mut GraphBuilder,
+        graph: &mut dyn Lowering,
         physical: &Physical<'_>,
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {
         let input = graph.stream(physical, &self.input, counted_anew)?;
         let input = graph.node_of(input, schema_of(&self.input));
-        Ok(Stream::Node(graph.add(OperatorPlan::Rank(physical.rank(self)?), input)))
+        Ok(Stream::Node(graph.add(OperatorPlan::Rank(self.spec(physical)?), &[input])))
     }
 }

@@ -14,7 +14,6 @@ use datafusion::{
     physical_plan::streaming::PartitionStream,
 };
 
-use super::StreamingNode;
 use crate::{
     error::StreamError,
     operator::{
@@ -24,7 +23,7 @@ use crate::{
     planner::{
         OperatorPlan,
         attributes::{Attributes, TimeAttribute},
-        graph::{GraphBuilder, Stream, schema_of},
+        node::{Lowering, Stream, StreamingNode, WholeBy, schema_of},
         physical::Physical,
     },
 };
@@ -147,13 +146,13 @@ impl StreamingNode for WholeNode {
         self.attributes.clone()
     }
 
-    fn is_whole_by(&self, column: usize) -> bool {
-        self.window_column == Some(column)
+    fn whole_by(&self, column: usize) -> WholeBy {
+        if self.window_column == Some(column) { WholeBy::Always } else { WholeBy::Never }
     }
 
     fn lower(
         &self,
-        graph: &mut GraphBuilder,
+        graph: &mut dyn Lowering,
         physical: &Physical<'_>,
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {
@@ -176,6 +175,6 @@ impl StreamingNode for WholeNode {
             window_column: self.window_column,
             emit_all: counted_anew,
         };
-        Ok(Stream::Node(graph.add_ports(OperatorPlan::Whole(Arc::new(spec)), &inputs)))
+        Ok(Stream::Node(graph.add(OperatorPlan::Whole(Arc::new(spec)), &inputs)))
     }
 }

@@ -12,13 +12,16 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore},
 };
 
-use super::StreamingNode;
 use crate::{
     error::StreamError,
-    operator::{Clock, TimeBound, window_aggregate::GroupColumn},
+    operator::{
+        Clock, TimeBound,
+        aggregate::Aggregation,
+        window_aggregate::{GroupColumn, WindowAggregateSpec},
+    },
     planner::{
         attributes::{Attributes, Role, TimeAttribute, of_expr},
-        graph::{GraphBuilder, Stream},
+        node::{Lowering, Stream, StreamingNode, WholeBy},
         physical::Physical,
     },
     window::WindowSpec,
@@ -100,6 +103,35 @@ impl UserDefinedLogicalNodeCore for WindowAggregateNode {
 }
 
 impl WindowAggregateNode {
+    fn spec(
+        &self,
+        physical: &Physical<'_>,
+        emit_all: bool,
+    ) -> std::result::Result<WindowAggregateSpec, StreamError> {
+        let input = self.input.schema();
+        let fields = self.schema.fields();
+        let mut keys = Vec::new();
+        for (column, field) in self.group_columns.iter().zip(fields) {
+            if let GroupColumn::Key(index) = column {
+                keys.push((physical.expr(&self.keys[*index], input)?, Arc::clone(field)));
+            }
+        }
+        let mut aggregates = Vec::new();
+        for (expr, field) in self.aggregates.iter().zip(fields.iter().skip(self.group_columns.len())) {
+            aggregates.push(physical.aggregate(expr, input, field.name())?);
+        }
+        Ok(WindowAggregateSpec {
+            window: self.window,
+            lateness_us: self.lateness_us,
+            time: physical.expr(&self.time, input)?,
+            bound: self.bound,
+            aggregation: Aggregation::new(keys, aggregates, input.as_arrow())?,
+            group_columns: self.group_columns.clone(),
+            schema: Arc::clone(self.schema.inner()),
+            emit_all,
+        })
+    }
+
     /// Rows are grouped by a window that they carry.
     fn is_attached(&self) -> bool {
         self.group_columns.iter().all(|column| matches!(column, GroupColumn::Key(_)))
@@ -147,8 +179,8 @@ impl StreamingNode for WindowAggregateNode {
         self.group_columns.iter().map(of).chain(aggregates).collect()
     }
 
-    fn is_whole_by(&self, column: usize) -> bool {
-        match self.group_columns.get(column) {
+    fn whole_by(&self, column: usize) -> WholeBy {
+        let is_whole = match self.group_columns.get(column) {
             // Sessions that end together are written together; those that start together are not.
             Some(GroupColumn::WindowEnd | GroupColumn::WindowTime) => true,
             // Cumulating windows that start together are written one after another, too.
@@ -157,16 +189,17 @@ impl StreamingNode for WindowAggregateNode {
             }
             Some(GroupColumn::Key(key)) => self.is_attached() && self.keys[*key] == self.time,
             Some(GroupColumn::Window) | None => false,
-        }
+        };
+        if is_whole { WholeBy::Always } else { WholeBy::Never }
     }
 
     fn lower(
         &self,
-        graph: &mut GraphBuilder,
+        graph: &mut dyn Lowering,
         physical: &Physical<'_>,
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {
-        let spec = Arc::new(physical.window(self, counted_anew)?);
+        let spec = Arc::new(self.spec(physical, counted_anew)?);
         Ok(Stream::Node(graph.window(physical, &self.input, spec)?))
     }
 }

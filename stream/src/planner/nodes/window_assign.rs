@@ -10,7 +10,6 @@ use datafusion::{
     logical_expr::{Expr, ExprSchemable, LogicalPlan, UserDefinedLogicalNodeCore, lit},
 };
 
-use super::StreamingNode;
 use crate::{
     error::StreamError,
     operator::{
@@ -23,7 +22,7 @@ use crate::{
     planner::{
         OperatorPlan,
         attributes::{Attributes, Role, TimeAttribute},
-        graph::{GraphBuilder, Stream},
+        node::{Lowering, Stream, StreamingNode},
         physical::Physical,
     },
     table::timestamp_type,
@@ -72,7 +71,7 @@ impl WindowAssignNode {
     /// they come out with the session's bounds.
     fn lower_session(
         &self,
-        graph: &mut GraphBuilder,
+        graph: &mut dyn Lowering,
         physical: &Physical<'_>,
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {
@@ -105,7 +104,7 @@ impl WindowAssignNode {
         let sessions = graph.window(physical, &self.input, spec)?;
         let schema = Arc::clone(self.schema.inner());
         let steps = vec![Step::Unnest { list, schema: Arc::clone(&schema) }];
-        Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, sessions)))
+        Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, &[sessions])))
     }
 
     /// The column of a role.
@@ -204,7 +203,7 @@ impl StreamingNode for WindowAssignNode {
 
     fn lower(
         &self,
-        graph: &mut GraphBuilder,
+        graph: &mut dyn Lowering,
         physical: &Physical<'_>,
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {

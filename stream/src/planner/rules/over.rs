@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{Expr, LogicalPlan, Window, WindowFunctionDefinition, expr::WindowFunction};
 
 use super::{
-    Context, Outcome, unaliased,
+    context::{Context, Outcome, unaliased},
     whole::{bounding, column_of, whole_by},
 };
 use crate::{

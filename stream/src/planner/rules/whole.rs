@@ -5,11 +5,12 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan},
 };
 
-use super::{Context, unaliased};
+use super::context::{Context, unaliased};
 use crate::{
     operator::TimeBound,
     planner::{
         attributes::{Attributes, Role, TimeAttribute, index_of},
+        node::WholeBy,
         nodes::{
             self, extension,
             whole::{WholeInput, WholeNode, gathered, placeholder},
@@ -55,7 +56,7 @@ pub(super) fn column_of(expr: &Expr, plan: &LogicalPlan) -> Option<usize> {
 }
 
 /// Whether all rows with one value of a column come in one batch.
-pub(in crate::planner) fn is_whole_by(plan: &LogicalPlan, column: usize) -> bool {
+fn is_whole_by(plan: &LogicalPlan, column: usize) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => {
             let below = projection.expr.get(column).and_then(|expr| column_of(expr, &projection.input));
@@ -64,7 +65,13 @@ pub(in crate::planner) fn is_whole_by(plan: &LogicalPlan, column: usize) -> bool
         LogicalPlan::Filter(filter) => is_whole_by(&filter.input, column),
         LogicalPlan::SubqueryAlias(alias) => is_whole_by(&alias.input, column),
         LogicalPlan::Extension(extension) => {
-            nodes::streaming(extension.node.as_ref()).is_some_and(|node| node.is_whole_by(column))
+            match nodes::streaming(extension.node.as_ref()).map(|node| node.whole_by(column)) {
+                Some(WholeBy::Always) => true,
+                Some(WholeBy::Input(column)) => {
+                    extension.node.inputs().first().is_some_and(|input| is_whole_by(input, column))
+                }
+                Some(WholeBy::Never) | None => false,
+            }
         }
         _ => false,
     }

@@ -19,7 +19,7 @@ use datafusion::{
 };
 
 use super::{
-    Context, Outcome, unaliased,
+    context::{Context, Outcome, unaliased},
     whole::{bound_of, bounding, column_of, preference},
 };
 use crate::{

@@ -10,7 +10,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, Projection, expr::ScalarFunction},
 };
 
-use super::{Context, Outcome, place_of, unaliased};
+use super::context::{Context, Outcome, place_of, unaliased};
 use crate::{
     error::StreamError,
     planner::{

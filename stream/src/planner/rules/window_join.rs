@@ -12,7 +12,7 @@ use datafusion::{
 };
 
 use super::{
-    Context, Outcome,
+    context::{Context, Outcome},
     whole::{bound_of, column_of, preference},
 };
 use crate::{

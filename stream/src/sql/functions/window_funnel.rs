@@ -33,7 +33,10 @@ use datafusion::{
 
 use crate::{
     error::StreamError,
-    operator::aggregate::slots::{Slot, SlotAccumulator, grow, index, words::Words},
+    operator::aggregate::slots::{
+        slot::{SlotAccumulator, grow},
+        words::{Slot, Words, index},
+    },
     table::timestamp_type,
 };
 

@@ -10,18 +10,21 @@ use datafusion::{
     common::ScalarValue, logical_expr::Accumulator, physical_expr::aggregate::AggregateFunctionExpr,
 };
 
-use super::{Slot, SlotAccumulator, for_each_row, index, words::Words};
+use super::{
+    slot::{SlotAccumulator, for_each_row},
+    words::{Slot, Words, index},
+};
 use crate::error::StreamError;
 
 /// Any aggregate, by DataFusion's row accumulator.
-pub struct AnySlots {
+pub(super) struct AnySlots {
     function: Arc<AggregateFunctionExpr>,
     slots: Vec<Option<Box<dyn Accumulator>>>,
 }
 
 impl AnySlots {
     /// No slots yet.
-    pub fn new(function: &Arc<AggregateFunctionExpr>) -> Self {
+    pub(super) fn new(function: &Arc<AggregateFunctionExpr>) -> Self {
         AnySlots { function: Arc::clone(function), slots: Vec::new() }
     }
 

@@ -1,0 +1,104 @@
+//! What the planner asks of a streaming node, and what a node may ask of the graph that it becomes a part of.
+//!
+//! The nodes are in [`nodes`](super::nodes), the graph in [`graph`](super::graph); neither knows the other.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::{OperatorPlan, attributes::Attributes, physical::Physical};
+use crate::{
+    error::StreamError,
+    operator::{step::Step, window_aggregate::WindowAggregateSpec},
+};
+
+/// A node of a logical plan that the engine has operators for.
+pub(crate) trait StreamingNode {
+    /// The time attributes of its columns, given those of its inputs.
+    fn attributes(&self, inputs: &[Attributes]) -> Attributes;
+
+    /// Whether all rows with one value of this column come in one batch, final ones and provisional ones.
+    fn whole_by(&self, column: usize) -> WholeBy {
+        let _ = column;
+        WholeBy::Never
+    }
+
+    /// Its operators in the graph. With `counted_anew`, a window behind it counts its provisional rows anew at every
+    /// emission, so that they must hold all that is open.
+    fn lower(
+        &self,
+        graph: &mut dyn Lowering,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError>;
+}
+
+/// Whether all rows with one value of a column come in one batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WholeBy {
+    /// They do.
+    Always,
+    /// They may not.
+    Never,
+    /// They do if they come so by this column of the node's only input.
+    Input(usize),
+}
+
+/// The graph, while it is built.
+pub(crate) trait Lowering {
+    /// What a plan becomes.
+    fn stream(
+        &mut self,
+        physical: &Physical<'_>,
+        plan: &LogicalPlan,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError>;
+
+    /// A stateless step behind what `input` becomes.
+    fn step(
+        &mut self,
+        physical: &Physical<'_>,
+        input: &LogicalPlan,
+        step: Step,
+        schema: SchemaRef,
+        counted_anew: bool,
+    ) -> Result<Stream, StreamError>;
+
+    /// A windowed aggregation over a plan, its first phase on the threads that read where rows come straight from there.
+    fn window(
+        &mut self,
+        physical: &Physical<'_>,
+        input: &LogicalPlan,
+        spec: Arc<WindowAggregateSpec>,
+    ) -> Result<usize, StreamError>;
+
+    /// A node whose output is `stream`; local chains get one to meet in.
+    fn node_of(&mut self, stream: Stream, schema: SchemaRef) -> usize;
+
+    /// A node with one input or several, by port.
+    fn add(&mut self, operator: OperatorPlan, inputs: &[usize]) -> usize;
+}
+
+/// What a sub-plan has become.
+pub(crate) enum Stream {
+    /// Local chains, not yet fed into a node; several for a union.
+    Local(Vec<LocalDraft>),
+    /// A node's output.
+    Node(usize),
+}
+
+/// A local chain whose source's columns are not settled yet.
+#[derive(Clone)]
+pub(crate) struct LocalDraft {
+    /// Its source.
+    pub(super) table: String,
+    /// The columns that the chain's first step keeps.
+    pub(super) columns: Vec<String>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// The schema of a plan's rows.
+pub(crate) fn schema_of(plan: &LogicalPlan) -> SchemaRef {
+    Arc::clone(plan.schema().inner())
+}
