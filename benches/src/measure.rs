@@ -26,6 +26,7 @@ pub fn job_options(threads: usize) -> JobOptions {
     JobOptions {
         name: "bench".to_owned(),
         state: None,
+        may_drop_state: false,
         dead_letters: None,
         clock: clock::system(),
         parallelism: Some(threads),

@@ -91,6 +91,10 @@ pub(crate) struct RunArgs {
     /// source, and none for bounded ones; 'none' for none.
     #[arg(long)]
     pub state: Option<PathBuf>,
+    /// Drop state of the checkpoint that the script has no use for any more, such as that of a statement that was
+    /// removed. Without this, such a checkpoint is refused.
+    #[arg(long)]
+    pub allow_dropped_state: bool,
     /// Delta table for records that are set aside; 'none' to count them only. By default
     /// dead_letters/NAME in the lake; two jobs cannot share one.
     #[arg(long)]

@@ -183,7 +183,8 @@ impl Shop<'_> {
         let options = JobOptions {
             name: name.to_owned(),
             state: None,
-            dead_letters: run::dead_letter_sink(connectors, &letters.display().to_string()).await?,
+            may_drop_state: false,
+            dead_letters: run::dead_letter_table(&letters.display().to_string()),
             clock: clock::system(),
             parallelism: Some(1),
         };

@@ -13,8 +13,8 @@ use stream::{
         clock, dead_letters,
         job::{Job, JobOptions},
     },
-    sink::Sink,
     sql::variables,
+    table::TableDef,
 };
 
 use crate::{cli::RunArgs, connectors, report, telemetry};
@@ -54,7 +54,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let options = JobOptions {
         name,
         state,
-        dead_letters: dead_letter_sink(&connectors, &dead_letters).await?,
+        may_drop_state: args.allow_dropped_state,
+        dead_letters: dead_letter_table(&dead_letters),
         clock: clock::system(),
         parallelism: args.threads,
     };
@@ -97,18 +98,9 @@ pub(crate) async fn plan(
 }
 
 /// A Delta table for what is set aside; `none` for none.
-pub(crate) async fn dead_letter_sink(
-    connectors: &Connectors,
-    path: &str,
-) -> anyhow::Result<Option<Box<dyn Sink>>> {
-    if path == "none" {
-        return Ok(None);
-    }
+pub(crate) fn dead_letter_table(path: &str) -> Option<TableDef> {
     let options = [("connector", "delta"), ("path", path)].map(|(k, v)| (k.to_owned(), v.to_owned()));
-    let table = dead_letters::table("dead_letters", options);
-    let factory = connectors.sinks.get("delta").context("the delta sink is missing")?;
-    factory.validate(&table)?;
-    Ok(Some(factory.open(&table).await?))
+    (path != "none").then(|| dead_letters::table("dead_letters", options))
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -44,7 +44,7 @@ pub struct Rows {
 }
 
 /// What is promised about the rows to come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Marks {
     /// No row to come has an event time (or, behind a window aggregate, a window end) below this.
     pub watermark: Watermark,
@@ -157,7 +157,7 @@ pub struct Partial {
 }
 
 /// State of an operator, as it goes into a checkpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Arrow batches; what they mean is the operator's.
     pub batches: Vec<RecordBatch>,

@@ -18,6 +18,7 @@
 //! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
 //! | `source`, `physical` | what is decoded of a source; expressions that can be evaluated |
 //! | `optimize` | the graph made cheaper: what is decoded, what is computed once, how much of a ranking is wanted |
+//! | `canonical`, `relation`, [`identity`] | plans in words; the uid by which state is known again |
 //! | [`explain`] | a planned job as text, JSON or a picture |
 //! | `dialect` | what Flink means by an expression, as far as that depends on types |
 //! | [`diagnose`] | DataFusion's errors with their place in the script |
@@ -25,20 +26,24 @@
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
 
 mod attributes;
+mod canonical;
 pub mod catalog;
 pub mod diagnose;
 mod dialect;
 pub mod explain;
 pub mod graph;
+pub mod identity;
 mod insert;
 mod node;
 mod nodes;
 mod optimize;
 mod physical;
 mod plan;
+mod relation;
 mod rules;
 mod settings;
 mod source;
+mod words;
 
 pub use self::{
     plan::{JobPlan, LocalPlan, NodePlan, OperatorPlan, SinkPlan, SourcePlan, Target, Terminal},
@@ -58,7 +63,6 @@ use datafusion::{
         tokenizer::Span,
     },
 };
-use twox_hash::XxHash3_128;
 
 use self::{catalog::Catalog, graph::GraphBuilder, insert::Insert};
 use crate::{
@@ -125,12 +129,7 @@ pub async fn plan(
         let plan = optimised(&catalog, plan, span, sink.emit == EmitMode::Updates)?;
         graph.insert(&catalog, &plan, sink, span)?;
     }
-    let fingerprint = format!("{:032x}", XxHash3_128::oneshot(script.text.as_bytes()));
-    Ok(JobPlan {
-        fingerprint,
-        is_explained: script.is_explained,
-        ..graph.finish(&catalog, connectors, settings)?
-    })
+    Ok(JobPlan { is_explained: script.is_explained, ..graph.finish(&catalog, connectors, settings)? })
 }
 
 /// DataFusion's plan of a query, types coerced, before any rewriting.

@@ -21,6 +21,7 @@
 //! | [`promises`] | what the job has promised, where idle partitions wake up |
 //! | [`dead_letters`] | what is set aside, with its bytes |
 //! | [`checkpoint`] | state to files and back |
+//! | [`known`], [`compatible`] | what of a job has state; whether it can go on from a checkpoint |
 //! | [`clock`] | the one place where time of day comes in |
 //!
 //! # Epochs
@@ -34,12 +35,14 @@
 
 pub mod checkpoint;
 pub mod clock;
+pub mod compatible;
 pub mod dead_letters;
 pub mod deduplicate;
 mod driver;
 pub mod graph;
 pub mod intake;
 pub mod job;
+pub mod known;
 pub mod messages;
 pub mod partition;
 pub mod promises;

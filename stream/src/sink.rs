@@ -90,6 +90,13 @@ pub trait SinkFactory: Send + Sync {
     /// one place, for every connector.
     fn validate(&self, table: &TableDef) -> Result<(), StreamError>;
 
+    /// What it writes to, apart from how that is reached: a path or a topic, say, no address and no password. What was
+    /// pre-committed there cannot be committed anywhere else.
+    fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
+
     /// Connects. An unreachable service is an error that names it and the setting to look at.
     async fn open(&self, table: &TableDef) -> Result<Box<dyn Sink>, StreamError>;
 }

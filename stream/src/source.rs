@@ -208,6 +208,13 @@ pub trait SourceFactory: Send + Sync {
     /// Checks the table's options without touching the outside world.
     fn validate(&self, table: &TableDef) -> Result<(), StreamError>;
 
+    /// What it reads, apart from how that is reached: topics or paths, say, not addresses and passwords. State belongs to
+    /// it, and is refused where it is another.
+    fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
+
     /// Connects and finds the partitions.
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError>;
 }

@@ -58,6 +58,8 @@ mod restart;
 mod state;
 #[path = "it/tables.rs"]
 mod tables;
+#[path = "it/uids.rs"]
+mod uids;
 #[path = "it/whole.rs"]
 mod whole;
 #[path = "it/window_columns.rs"]

@@ -122,6 +122,7 @@ impl QueryCase {
         let options = JobOptions {
             name: "nexmark".to_owned(),
             state: None,
+            may_drop_state: false,
             dead_letters: None,
             clock: clock::system(),
             parallelism: Some(self.threads),

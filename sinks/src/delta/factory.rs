@@ -23,6 +23,11 @@ impl SinkFactory for DeltaSinkFactory {
         table.options.finish()
     }
 
+    fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
+        let config = DeltaConfig::read(table)?;
+        Ok(vec![("path", config.path.display().to_string()), ("app-id", config.app_id)])
+    }
+
     async fn open(&self, table: &TableDef) -> Result<Box<dyn Sink>, StreamError> {
         let config = DeltaConfig::read(table)?;
         let (delta, path) = table::open(&table.name, &config).await?;

@@ -26,6 +26,10 @@ impl SinkFactory for FilesystemSinkFactory {
         table.options.finish()
     }
 
+    fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
+        Ok(vec![("path", path(table)?.display().to_string())])
+    }
+
     async fn open(&self, table: &TableDef) -> Result<Box<dyn Sink>, StreamError> {
         let target = Target::open(&table.name, path(table)?).await?;
         Ok(Box::new(FilesystemSink::new(&table.name, target)))

@@ -8,15 +8,17 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
-use super::{JobPlan, LocalPlan, NodePlan, OperatorPlan, SourcePlan, Target, Terminal};
+use super::{
+    JobPlan, LocalPlan, NodePlan, OperatorPlan, SourcePlan, Target, Terminal,
+    words::{bound_text, interval_text, window_text},
+};
 use crate::{
     operator::{
-        Clock, TimeBound,
         step::Step,
         window_aggregate::{GroupColumn, WindowAggregateSpec},
     },
     sink::EmitMode,
-    window::{Fixed, WindowSpec},
+    window::WindowSpec,
 };
 
 /// Where an operator runs.
@@ -168,7 +170,8 @@ struct Explainer<'a> {
 impl Explainer<'_> {
     fn node(&mut self, index: usize) -> Explained {
         let node = &self.plan.nodes[index];
-        let (operator, details) = operator(node);
+        let (operator, mut details) = operator(node);
+        details.extend(node.state.as_ref().map(|state| ("uid", state.uid.clone())));
         let mut explained =
             Explained { operator, node: Some(index), stage: Stage::Merge, details, inputs: Vec::new() };
         if !self.seen.insert(index) {
@@ -241,6 +244,7 @@ fn explain_source(source: &SourcePlan) -> Explained {
             format!("keys seen ({}) for {horizon}", source.options.deduplicate_key.join(", ")),
         ));
     }
+    details.push(("uid", source.identity.uid.clone()));
     Explained {
         operator: format!("source {}", source.table.name),
         node: None,
@@ -338,46 +342,4 @@ fn window_details(spec: &WindowAggregateSpec) -> (String, Details) {
 
 fn texts<T: ToString>(exprs: &[T]) -> String {
     exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn bound_text(bound: TimeBound) -> String {
-    let clock = match bound.clock {
-        Clock::Watermark => "the watermark",
-        Clock::Starts => "the starts of open windows",
-    };
-    match bound.slack_us {
-        0 | -1 => clock.to_owned(),
-        slack => format!("{clock}, {} behind", interval_text(slack)),
-    }
-}
-
-fn window_text(window: WindowSpec) -> String {
-    match window {
-        WindowSpec::Fixed(Fixed { pane_us, size_us, offset_us, cumulates }) => {
-            let (size, pane) = (interval_text(size_us), interval_text(pane_us));
-            let window = match cumulates {
-                true => format!("cumulating, up to {size} by {pane}"),
-                false if pane_us == size_us => format!("tumbling, {size}"),
-                false => format!("hopping, {size} every {pane}"),
-            };
-            match offset_us {
-                0 => window,
-                offset => format!("{window}, {} after the epoch", interval_text(offset)),
-            }
-        }
-        WindowSpec::Session { gap_us } => format!("session, gap {}", interval_text(gap_us)),
-    }
-}
-
-/// A length of time, in the largest unit that divides it.
-fn interval_text(micros: i64) -> String {
-    const UNITS: [(i64, &str); 5] =
-        [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"), (1_000, "ms")];
-    if micros == 0 {
-        return "0 s".to_owned();
-    }
-    match UNITS.iter().find(|(unit, _)| micros % unit == 0) {
-        Some((unit, name)) => format!("{} {name}", micros / unit),
-        None => format!("{micros} µs"),
-    }
 }

@@ -17,11 +17,14 @@ use datafusion::{
 
 use super::{
     Connectors, JobPlan, LocalPlan, NodePlan, OperatorPlan, Settings, SinkPlan, Target, Terminal,
+    canonical::Words,
     catalog::Catalog,
+    identity::Identity,
     node::{LocalDraft, Lowering, Stream, schema_of},
     nodes,
     optimize::optimize,
     physical::Physical,
+    relation,
     source::source,
 };
 use crate::{
@@ -64,9 +67,17 @@ impl GraphBuilder {
         Ok(())
     }
 
-    fn push_node(&mut self, operator: OperatorPlan) -> usize {
-        self.nodes.push(NodePlan { operator, outputs: Vec::new() });
+    fn push_node(&mut self, operator: OperatorPlan, state: Option<Identity>) -> usize {
+        self.nodes.push(NodePlan { operator, state, outputs: Vec::new() });
         self.nodes.len() - 1
+    }
+
+    /// A node's inputs by port.
+    fn connect(&mut self, node: usize, inputs: &[usize]) -> usize {
+        for (port, input) in inputs.iter().enumerate() {
+            self.nodes[*input].outputs.push(Target::Node { node, port });
+        }
+        node
     }
 
     fn feed(&mut self, drafts: Vec<LocalDraft>, terminal: Terminal, node: usize) {
@@ -132,7 +143,7 @@ impl GraphBuilder {
         }
         let inputs: Vec<usize> =
             streams.into_iter().map(|(stream, schema)| self.node_of(stream, schema)).collect();
-        let meeting = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema });
+        let meeting = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema }, None);
         for input in inputs {
             self.nodes[input].outputs.push(Target::Node { node: meeting, port: 0 });
         }
@@ -146,6 +157,9 @@ impl GraphBuilder {
         connectors: &Connectors,
         settings: Settings,
     ) -> Result<JobPlan, StreamError> {
+        if self.nodes.iter().any(|node| node.operator.has_state() != node.state.is_some()) {
+            return Err(StreamError::internal("what an operator's state is known by got lost"));
+        }
         let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for local in &self.locals {
             let columns = local.draft.columns.iter().map(String::as_str);
@@ -167,15 +181,8 @@ impl GraphBuilder {
             steps.extend(draft.steps);
             locals.push(LocalPlan { source, steps, terminal, node });
         }
-        let mut plan = JobPlan {
-            sources,
-            locals,
-            nodes: self.nodes,
-            sinks: self.sinks,
-            settings,
-            fingerprint: String::new(),
-            is_explained: false,
-        };
+        let mut plan =
+            JobPlan { sources, locals, nodes: self.nodes, sinks: self.sinks, settings, is_explained: false };
         optimize(&mut plan)?;
         Ok(plan)
     }
@@ -225,12 +232,13 @@ impl Lowering for GraphBuilder {
         physical: &Physical<'_>,
         input: &LogicalPlan,
         spec: Arc<WindowAggregateSpec>,
+        state: Identity,
     ) -> Result<usize, StreamError> {
         // The windows below are counted anew at every emission here, so they must be complete.
         Ok(match self.stream(physical, input, true)? {
-            Stream::Node(input) => self.add(OperatorPlan::Window(spec), &[input]),
+            Stream::Node(input) => self.add_stateful(OperatorPlan::Window(spec), &[input], state),
             Stream::Local(drafts) => {
-                let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)));
+                let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)), Some(state));
                 self.feed(drafts, Terminal::Window(spec), node);
                 node
             }
@@ -241,7 +249,7 @@ impl Lowering for GraphBuilder {
         match stream {
             Stream::Node(node) => node,
             Stream::Local(drafts) => {
-                let node = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema });
+                let node = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema }, None);
                 self.feed(drafts, Terminal::Forward, node);
                 node
             }
@@ -249,11 +257,17 @@ impl Lowering for GraphBuilder {
     }
 
     fn add(&mut self, operator: OperatorPlan, inputs: &[usize]) -> usize {
-        let node = self.push_node(operator);
-        for (port, input) in inputs.iter().enumerate() {
-            self.nodes[*input].outputs.push(Target::Node { node, port });
-        }
-        node
+        let node = self.push_node(operator, None);
+        self.connect(node, inputs)
+    }
+
+    fn add_stateful(&mut self, operator: OperatorPlan, inputs: &[usize], state: Identity) -> usize {
+        let node = self.push_node(operator, Some(state));
+        self.connect(node, inputs)
+    }
+
+    fn words<'a>(&self, physical: &'a Physical<'a>) -> Words<'a> {
+        relation::words(physical)
     }
 }
 

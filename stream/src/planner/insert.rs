@@ -9,7 +9,7 @@ use datafusion::{
     sql::sqlparser::tokenizer::Span,
 };
 
-use super::{Connectors, SinkPlan, catalog::Catalog};
+use super::{Connectors, SinkPlan, canonical::sink_identity, catalog::Catalog};
 use crate::{
     error::StreamError,
     options::Options,
@@ -48,7 +48,7 @@ pub(super) fn shown(plan: &LogicalPlan) -> SinkPlan {
         primary_key: Vec::new(),
         options: Options::new("(shown)", BTreeMap::from([("connector".to_owned(), "none".to_owned())])),
     };
-    SinkPlan { table, emit: EmitMode::Updates }
+    SinkPlan { identity: sink_identity(&table, Vec::new()), table, emit: EmitMode::Updates }
 }
 
 /// The rows of all these plans of one schema.
@@ -87,7 +87,7 @@ pub(super) fn sink(
         Some(_) => return Err(table.options.bad("emit", "'final' or 'updates'")),
     };
     factory.validate(table)?;
-    Ok(SinkPlan { table: table.clone(), emit })
+    SinkPlan::of(table.clone(), factory.as_ref(), emit)
 }
 
 /// Maps a query's columns to the table's, by position, and casts.

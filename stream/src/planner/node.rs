@@ -7,7 +7,13 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::LogicalPlan;
 
-use super::{OperatorPlan, attributes::Attributes, physical::Physical};
+use super::{
+    OperatorPlan,
+    attributes::Attributes,
+    canonical::{Canonical, Words},
+    identity::Identity,
+    physical::Physical,
+};
 use crate::{
     error::StreamError,
     operator::{step::Step, window_aggregate::WindowAggregateSpec},
@@ -23,6 +29,9 @@ pub(crate) trait StreamingNode {
         let _ = column;
         WholeBy::Never
     }
+
+    /// Its rows in words.
+    fn canonical(&self, words: &Words<'_>) -> Result<Canonical, StreamError>;
 
     /// Its operators in the graph. With `counted_anew`, a window behind it counts its provisional rows anew at every
     /// emission, so that they must hold all that is open.
@@ -71,13 +80,20 @@ pub(crate) trait Lowering {
         physical: &Physical<'_>,
         input: &LogicalPlan,
         spec: Arc<WindowAggregateSpec>,
+        state: Identity,
     ) -> Result<usize, StreamError>;
 
     /// A node whose output is `stream`; local chains get one to meet in.
     fn node_of(&mut self, stream: Stream, schema: SchemaRef) -> usize;
 
-    /// A node with one input or several, by port.
+    /// A node without state, with one input or several, by port.
     fn add(&mut self, operator: OperatorPlan, inputs: &[usize]) -> usize;
+
+    /// The same for one whose state is known by this.
+    fn add_stateful(&mut self, operator: OperatorPlan, inputs: &[usize], state: Identity) -> usize;
+
+    /// Plans in words.
+    fn words<'a>(&self, physical: &'a Physical<'a>) -> Words<'a>;
 }
 
 /// What a sub-plan has become.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::settings::Settings;
+use super::{canonical::sink_identity, identity::Identity, settings::Settings};
 use crate::{
     decode::plan::DecodePlan,
+    error::StreamError,
     operator::{rank::RankSpec, step::Step, whole::WholeSpec, window_aggregate::WindowAggregateSpec},
-    sink::EmitMode,
+    sink::{EmitMode, SinkFactory},
     source::SourceOptions,
     table::TableDef,
     window::WindowSpec,
@@ -28,8 +29,6 @@ pub struct JobPlan {
     pub sinks: Vec<SinkPlan>,
     /// The script's settings.
     pub settings: Settings,
-    /// Tells this script's checkpoints from another's.
-    pub fingerprint: String,
     /// The script asks to be explained (`EXPLAIN …`), not run.
     pub is_explained: bool,
 }
@@ -49,6 +48,8 @@ impl JobPlan {
 pub struct SourcePlan {
     /// Its table.
     pub table: TableDef,
+    /// What its positions and keys are known by.
+    pub identity: Identity,
     /// The options every source has.
     pub options: SourceOptions,
     /// What is decoded of a record.
@@ -104,6 +105,8 @@ pub enum Terminal {
 pub struct NodePlan {
     /// What it does.
     pub operator: OperatorPlan,
+    /// What its state is known by, if it has any.
+    pub state: Option<Identity>,
     /// Where its rows go.
     pub outputs: Vec<Target>,
 }
@@ -126,6 +129,16 @@ pub enum OperatorPlan {
     Whole(Arc<WholeSpec>),
 }
 
+impl OperatorPlan {
+    /// Whether it keeps anything that a checkpoint must hold.
+    pub(crate) fn has_state(&self) -> bool {
+        match self {
+            OperatorPlan::Steps { .. } | OperatorPlan::Rank(_) => false,
+            OperatorPlan::Window(_) | OperatorPlan::Whole(_) => true,
+        }
+    }
+}
+
 /// What a node feeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
@@ -145,6 +158,20 @@ pub enum Target {
 pub struct SinkPlan {
     /// Its table.
     pub table: TableDef,
+    /// What its commits are known by.
+    pub identity: Identity,
     /// Which rows it takes.
     pub emit: EmitMode,
+}
+
+impl SinkPlan {
+    /// A sink into a table whose options have been checked.
+    pub(crate) fn of(
+        table: TableDef,
+        factory: &dyn SinkFactory,
+        emit: EmitMode,
+    ) -> Result<Self, StreamError> {
+        let identity = sink_identity(&table, factory.identity(&table)?);
+        Ok(SinkPlan { table, identity, emit })
+    }
 }

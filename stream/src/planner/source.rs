@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use arrow::datatypes::{Field, Schema};
 use datafusion::{common::DFSchema, sql::sqlparser::tokenizer::Span};
 
-use super::{Connectors, SourcePlan, catalog::Catalog};
+use super::{Connectors, SourcePlan, canonical::source_identity, catalog::Catalog};
 use crate::{
     decode::plan::DecodePlan,
     error::StreamError,
@@ -83,6 +83,7 @@ pub(super) fn source(
         options.deduplicate_key.iter().map(|name| schema.index_of(name)).collect::<Result<_, _>>()?;
     Ok(SourcePlan {
         table: table.clone(),
+        identity: source_identity(table, &options, factory.identity(table)?)?,
         options,
         decode: DecodePlan::all(decoded),
         generated,

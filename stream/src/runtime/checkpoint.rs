@@ -4,10 +4,12 @@
 //! partition that remembers keys, and `manifest.json`, which is put last, by a rename. A folder without
 //! manifest is no checkpoint. The two newest are kept.
 //!
-//! The manifest carries a version of its format and a fingerprint of the plan: state of another script is
-//! refused before anything is read, with a word on what to do.
+//! The [`manifest`] names everything by what it is ([`Identity`]), so that it can be [held against](super::compatible) a
+//! script before any state is read.
 //!
-//! Left out for now: object stores, incremental state, restoring with another number of operators.
+//! Left out for now: object stores, incremental state.
+
+pub mod manifest;
 
 use std::{
     collections::BTreeMap,
@@ -24,23 +26,26 @@ use arrow::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{graph::NodeMarks, partition::Partition};
+use self::manifest::{
+    FORMAT, Manifest, ManifestOperator, ManifestPartition, ManifestSource, SinkState, Version,
+};
+use super::{graph::NodeState, partition::Partition};
 use crate::{
     error::StreamError,
     ledger::Ledger,
-    operator::{Marks, Snapshot},
+    operator::Snapshot,
+    planner::identity::Identity,
     time::{Epoch, Offset, PartitionId, Watermark},
 };
 
-/// Version of the format; raised whenever an older program could misread a newer checkpoint.
-const FORMAT: u32 = 3;
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
 
 /// A partition in a checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PartitionState {
-    /// The source's number in the plan.
+    /// The source's number in the plan that runs.
+    #[serde(skip)]
     pub source: usize,
     /// Which partition.
     pub id: PartitionId,
@@ -99,66 +104,87 @@ impl PartitionState {
     }
 }
 
+/// A source in a checkpoint.
+#[derive(Debug)]
+pub struct SourceState {
+    /// Its table.
+    pub name: String,
+    /// What the state is of.
+    pub identity: Identity,
+    /// What had been promised of it.
+    pub promised: Watermark,
+    /// Its partitions.
+    pub partitions: Vec<PartitionState>,
+}
+
+/// An operator in a checkpoint.
+#[derive(Debug)]
+pub struct OperatorState {
+    /// What the state is of.
+    pub identity: Identity,
+    /// The sinks that its rows come to.
+    pub feeds: Vec<String>,
+    /// The state.
+    pub node: NodeState,
+}
+
 /// Everything that a restart needs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Checkpoint {
     /// The cut.
-    pub epoch: Option<Epoch>,
-    /// All partitions.
-    pub partitions: Vec<PartitionState>,
-    /// State of every node, in order.
-    pub nodes: Vec<(NodeMarks, Snapshot)>,
-    /// What each sink's commit needs, in order.
-    pub tokens: Vec<Vec<u8>>,
+    pub epoch: Epoch,
+    /// All sources.
+    pub sources: Vec<SourceState>,
+    /// All operators with state.
+    pub operators: Vec<OperatorState>,
+    /// What each sink's commit needs.
+    pub sinks: Vec<SinkState>,
+    /// The same for what is set aside.
+    pub dead_letters: Option<SinkState>,
     /// The ledger at the cut.
     pub ledger: Ledger,
     /// The job's write counter.
     pub revision: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    plan: String,
-    epoch: Epoch,
-    partitions: Vec<ManifestPartition>,
-    nodes: Vec<ManifestNode>,
-    tokens: Vec<Vec<u8>>,
-    ledger: Ledger,
-    revision: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ManifestPartition {
-    #[serde(flatten)]
-    state: PartitionState,
-    keys: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ManifestNode {
-    watermark_in: Watermark,
-    starts_in: Watermark,
-    watermark_out: Watermark,
-    starts_out: Watermark,
-    files: Vec<String>,
+/// Nothing yet.
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Checkpoint {
+            epoch: Epoch::new(0),
+            sources: Vec::new(),
+            operators: Vec::new(),
+            sinks: Vec::new(),
+            dead_letters: None,
+            ledger: Ledger::default(),
+            revision: 0,
+        }
+    }
 }
 
 /// A folder of checkpoints of one job.
 #[derive(Clone, Debug)]
 pub struct CheckpointStore {
     folder: PathBuf,
-    plan: String,
+}
+
+/// A checkpoint of which the manifest is known.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is of.
+    pub manifest: Manifest,
+    folder: PathBuf,
 }
 
 impl CheckpointStore {
-    /// The checkpoints in `folder` of the job whose plan has this fingerprint.
-    pub fn new(folder: impl Into<PathBuf>, plan: impl Into<String>) -> Self {
-        CheckpointStore { folder: folder.into(), plan: plan.into() }
+    /// The checkpoints in `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        CheckpointStore { folder: folder.into() }
     }
 
-    fn failed(&self, path: &Path, what: &str, error: impl std::fmt::Display) -> StreamError {
-        StreamError::State { path: path.display().to_string(), problem: format!("{what}: {error}") }
+    /// An error about the folder.
+    pub fn refused(&self, problem: String) -> StreamError {
+        StreamError::State { path: self.folder.display().to_string(), problem }
     }
 
     /// Epochs with a manifest, rising.
@@ -177,63 +203,21 @@ impl CheckpointStore {
     }
 
     /// Writes a checkpoint and drops old ones.
-    pub fn write(&self, epoch: Epoch, checkpoint: &Checkpoint) -> Result<(), StreamError> {
-        let folder = self.folder.join(format!("epoch-{epoch}"));
+    pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), StreamError> {
+        let folder = self.folder.join(format!("epoch-{}", checkpoint.epoch));
         fs::create_dir_all(&folder)
-            .map_err(|e| self.failed(&folder, "cannot make the folder; check that it may be written", e))?;
-        let mut partitions = Vec::new();
-        for (index, partition) in checkpoint.partitions.iter().enumerate() {
-            let keys = match &partition.keys {
-                Some(keys) if keys.num_rows() > 0 => {
-                    let name = format!("keys-{index}.arrow");
-                    self.write_batch(&folder.join(&name), keys)?;
-                    Some(name)
-                }
-                _ => None,
-            };
-            partitions
-                .push(ManifestPartition { state: PartitionState { keys: None, ..partition.clone() }, keys });
-        }
-        let mut nodes = Vec::new();
-        for (index, (marks, snapshot)) in checkpoint.nodes.iter().enumerate() {
-            let mut files = Vec::new();
-            for (part, batch) in snapshot.batches.iter().enumerate().filter(|(_, batch)| batch.num_rows() > 0)
-            {
-                let name = format!("node-{index}-{part}.arrow");
-                self.write_batch(&folder.join(&name), batch)?;
-                files.push(name);
-            }
-            nodes.push(ManifestNode {
-                watermark_in: marks.marks_in.watermark,
-                starts_in: marks.marks_in.window_starts,
-                watermark_out: marks.marks_out.watermark,
-                starts_out: marks.marks_out.window_starts,
-                files,
-            });
-        }
+            .map_err(|e| failed(&folder, "cannot make the folder; check that it may be written", e))?;
         let manifest = Manifest {
             format: FORMAT,
-            plan: self.plan.clone(),
-            epoch,
-            partitions,
-            nodes,
-            tokens: checkpoint.tokens.clone(),
+            epoch: checkpoint.epoch,
+            sources: write_sources(&folder, &checkpoint.sources)?,
+            operators: write_operators(&folder, &checkpoint.operators)?,
+            sinks: checkpoint.sinks.clone(),
+            dead_letters: checkpoint.dead_letters.clone(),
             ledger: checkpoint.ledger.clone(),
             revision: checkpoint.revision,
         };
-        let path = folder.join("manifest.json");
-        let unfinished = folder.join("manifest.json.part");
-        let text =
-            serde_json::to_vec_pretty(&manifest).map_err(|e| self.failed(&path, "cannot be written", e))?;
-        let written = File::create(&unfinished).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            File::open(&folder)?.sync_all()?;
-            // The folder's own name, too: after a power cut the checkpoint must not be older than the sinks.
-            File::open(&self.folder)?.sync_all()
-        });
-        written.map_err(|e| self.failed(&path, "cannot be written; check space and permissions", e))?;
+        self.put(&folder, &manifest)?;
         let epochs = self.epochs();
         for (_, old) in epochs.iter().rev().skip(KEPT) {
             // What cannot be removed now is removed after the next checkpoint.
@@ -244,72 +228,140 @@ impl CheckpointStore {
         Ok(())
     }
 
-    fn write_batch(&self, path: &Path, batch: &RecordBatch) -> Result<(), StreamError> {
-        let write = || -> Result<(), arrow::error::ArrowError> {
-            let mut writer = FileWriter::try_new(BufWriter::new(File::create(path)?), &batch.schema())?;
-            writer.write(batch)?;
-            writer.finish()?;
-            let file = writer.into_inner()?.into_inner().map_err(|e| e.into_error())?;
+    /// With its manifest in place the folder becomes a checkpoint.
+    fn put(&self, folder: &Path, manifest: &Manifest) -> Result<(), StreamError> {
+        let path = folder.join("manifest.json");
+        let unfinished = folder.join("manifest.json.part");
+        let text = serde_json::to_vec_pretty(manifest).map_err(|e| failed(&path, "cannot be written", e))?;
+        let written = File::create(&unfinished).and_then(|mut file| {
+            file.write_all(&text)?;
             file.sync_all()?;
-            Ok(())
-        };
-        write().map_err(|e| self.failed(path, "cannot be written; check space and permissions", e))
+            fs::rename(&unfinished, &path)?;
+            File::open(folder)?.sync_all()?;
+            // The folder's own name, too: after a power cut the checkpoint must not be older than the sinks.
+            File::open(&self.folder)?.sync_all()
+        });
+        written.map_err(|e| failed(&path, "cannot be written; check space and permissions", e))
     }
 
-    fn read_batches(&self, path: &Path) -> Result<Vec<RecordBatch>, StreamError> {
-        let read = || -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
-            FileReader::try_new(BufReader::new(File::open(path)?), None)?.collect()
-        };
-        read().map_err(|e| self.failed(path, "cannot be read", e))
-    }
-
-    /// The newest checkpoint, if there is one.
-    pub fn latest(&self) -> Result<Option<Checkpoint>, StreamError> {
+    /// The newest checkpoint, if there is one. Only its manifest is read.
+    pub fn newest(&self) -> Result<Option<Found>, StreamError> {
         let Some((_, folder)) = self.epochs().pop_last() else { return Ok(None) };
         let path = folder.join("manifest.json");
-        let bytes = fs::read(&path).map_err(|e| self.failed(&path, "cannot be read", e))?;
-        let manifest: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|e| self.failed(&path, "is not a checkpoint's manifest", e))?;
-        if manifest.format != FORMAT {
+        let bytes = fs::read(&path).map_err(|e| failed(&path, "cannot be read", e))?;
+        let no_manifest = |e| failed(&path, "is not a checkpoint's manifest", e);
+        let version: Version = serde_json::from_slice(&bytes).map_err(no_manifest)?;
+        if version.format != FORMAT {
             let problem = format!(
                 "the checkpoint has format {}, this program knows {FORMAT}; run the version that wrote it, or start over in another state folder",
-                manifest.format
+                version.format
             );
             return Err(StreamError::State { path: path.display().to_string(), problem });
         }
-        if manifest.plan != self.plan {
-            let problem = "the checkpoint is of another script, or of an older version of this one; \
-                           choose another state folder, or remove this one to start over"
-                .to_owned();
-            return Err(StreamError::State { path: self.folder.display().to_string(), problem });
-        }
-        let mut partitions = Vec::new();
-        for partition in manifest.partitions {
-            let mut state = partition.state;
-            if let Some(name) = partition.keys {
-                state.keys = self.read_batches(&folder.join(name))?.pop();
+        let manifest = serde_json::from_slice(&bytes).map_err(no_manifest)?;
+        Ok(Some(Found { manifest, folder }))
+    }
+}
+
+impl Found {
+    /// Reads the state.
+    pub fn read(self) -> Result<Checkpoint, StreamError> {
+        let Found { manifest, folder } = self;
+        let mut sources = Vec::new();
+        for ManifestSource { name, identity, promised, partitions: of_source } in manifest.sources {
+            let mut partitions = Vec::new();
+            for ManifestPartition { mut state, keys } in of_source {
+                if let Some(file) = keys {
+                    state.keys = read_batches(&folder.join(file))?.pop();
+                }
+                partitions.push(state);
             }
-            partitions.push(state);
+            sources.push(SourceState { name, identity, promised, partitions });
         }
-        let mut nodes = Vec::new();
-        for node in manifest.nodes {
+        let mut operators = Vec::new();
+        for ManifestOperator { identity, feeds, marks_in, marks_out, files } in manifest.operators {
             let mut batches = Vec::new();
-            for name in &node.files {
-                batches.extend(self.read_batches(&folder.join(name))?);
+            for file in &files {
+                batches.extend(read_batches(&folder.join(file))?);
             }
-            let marks = NodeMarks {
-                marks_in: Marks { watermark: node.watermark_in, window_starts: node.starts_in },
-                marks_out: Marks { watermark: node.watermark_out, window_starts: node.starts_out },
-            };
-            nodes.push((marks, Snapshot { batches }));
+            let node =
+                NodeState { uid: identity.uid.clone(), marks_in, marks_out, snapshot: Snapshot { batches } };
+            operators.push(OperatorState { identity, feeds, node });
         }
-        Ok(Some(Checkpoint {
-            epoch: Some(manifest.epoch),
-            partitions,
-            nodes,
-            tokens: manifest.tokens,
+        Ok(Checkpoint {
+            epoch: manifest.epoch,
+            sources,
+            operators,
+            sinks: manifest.sinks,
+            dead_letters: manifest.dead_letters,
             ledger: manifest.ledger,
             revision: manifest.revision,
-        }))
+        })
     }
+}
+
+fn write_sources(folder: &Path, sources: &[SourceState]) -> Result<Vec<ManifestSource>, StreamError> {
+    let mut written = Vec::new();
+    let mut files = 0;
+    for source in sources {
+        let mut partitions = Vec::new();
+        for partition in &source.partitions {
+            let mut file = None;
+            if let Some(keys) = partition.keys.as_ref().filter(|keys| keys.num_rows() > 0) {
+                let name = format!("keys-{files}.arrow");
+                files += 1;
+                write_batch(&folder.join(&name), keys)?;
+                file = Some(name);
+            }
+            let state = PartitionState { keys: None, ..partition.clone() };
+            partitions.push(ManifestPartition { state, keys: file });
+        }
+        let (name, identity) = (source.name.clone(), source.identity.clone());
+        written.push(ManifestSource { name, identity, promised: source.promised, partitions });
+    }
+    Ok(written)
+}
+
+fn write_operators(folder: &Path, operators: &[OperatorState]) -> Result<Vec<ManifestOperator>, StreamError> {
+    let mut written = Vec::new();
+    for OperatorState { identity, feeds, node } in operators {
+        let mut files = Vec::new();
+        let batches = node.snapshot.batches.iter().enumerate();
+        for (part, batch) in batches.filter(|(_, batch)| batch.num_rows() > 0) {
+            let name = format!("{}-{part}.arrow", identity.uid);
+            write_batch(&folder.join(&name), batch)?;
+            files.push(name);
+        }
+        written.push(ManifestOperator {
+            identity: identity.clone(),
+            feeds: feeds.clone(),
+            marks_in: node.marks_in,
+            marks_out: node.marks_out,
+            files,
+        });
+    }
+    Ok(written)
+}
+
+fn failed(path: &Path, what: &str, error: impl std::fmt::Display) -> StreamError {
+    StreamError::State { path: path.display().to_string(), problem: format!("{what}: {error}") }
+}
+
+fn write_batch(path: &Path, batch: &RecordBatch) -> Result<(), StreamError> {
+    let write = || -> Result<(), arrow::error::ArrowError> {
+        let mut writer = FileWriter::try_new(BufWriter::new(File::create(path)?), &batch.schema())?;
+        writer.write(batch)?;
+        writer.finish()?;
+        let file = writer.into_inner()?.into_inner().map_err(|e| e.into_error())?;
+        file.sync_all()?;
+        Ok(())
+    };
+    write().map_err(|e| failed(path, "cannot be written; check space and permissions", e))
+}
+
+fn read_batches(path: &Path) -> Result<Vec<RecordBatch>, StreamError> {
+    let read = || -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
+        FileReader::try_new(BufReader::new(File::open(path)?), None)?.collect()
+    };
+    read().map_err(|e| failed(path, "cannot be read", e))
 }

@@ -15,10 +15,11 @@ use tokio::{
 };
 
 use super::{
-    checkpoint::{Checkpoint, CheckpointStore, PartitionState},
+    checkpoint::{Checkpoint, CheckpointStore, OperatorState, PartitionState, SourceState},
     dead_letters,
-    graph::{Graph, SinkOutput},
+    graph::{Graph, NodeState, SinkOutput},
     job::{MERGE_QUEUE, Status},
+    known::Known,
     messages::{Control, ToMerge},
     sink_task::ToSink,
 };
@@ -70,6 +71,8 @@ pub(super) struct Driver {
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) last_states: BTreeMap<(usize, PartitionId), PartitionState>,
     pub(super) source_tables: Vec<String>,
+    /// What its state is known by.
+    pub(super) known: Known,
     /// To be set aside, of what lies before the barrier.
     pub(super) letters: Vec<dead_letters::DeadLetter>,
     /// The ledger of the checkpoint that the job began with.
@@ -331,7 +334,7 @@ impl Driver {
 
     async fn commit(&mut self, epoch: Epoch) -> Result<(), StreamError> {
         let started = Instant::now();
-        let nodes = if self.store.is_some() { self.graph.snapshot()? } else { Vec::new() };
+        let states = if self.store.is_some() { self.graph.snapshot()? } else { Vec::new() };
         for worker in &mut self.workers {
             for state in std::mem::take(&mut worker.partitions) {
                 self.last_states.insert((state.source, state.id.clone()), state);
@@ -349,15 +352,8 @@ impl Driver {
         }
         if let Some(store) = &self.store {
             let store = store.clone();
-            let checkpoint = Checkpoint {
-                epoch: Some(epoch),
-                partitions: self.last_states.values().cloned().collect(),
-                nodes,
-                tokens: tokens.clone(),
-                ledger: self.ledger_at_cut(),
-                revision: self.revision,
-            };
-            let written = tokio::task::spawn_blocking(move || store.write(epoch, &checkpoint)).await;
+            let checkpoint = self.checkpoint(epoch, states, &tokens)?;
+            let written = tokio::task::spawn_blocking(move || store.write(&checkpoint)).await;
             written.map_err(|e| StreamError::internal(format!("writing a checkpoint failed: {e}")))??;
         }
         let mut waiting = Vec::new();
@@ -376,6 +372,39 @@ impl Driver {
         self.status.export(&self.name);
         metrics::histogram!("plamatio_checkpoint_seconds").record(started.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    /// What is written down of the cut.
+    fn checkpoint(
+        &self,
+        epoch: Epoch,
+        states: Vec<NodeState>,
+        tokens: &[Vec<u8>],
+    ) -> Result<Checkpoint, StreamError> {
+        let sources = self.known.sources.iter().enumerate().map(|(source, named)| SourceState {
+            name: named.name.clone(),
+            identity: named.identity.clone(),
+            promised: self.graph.acted_upon(source),
+            partitions: self.last_states.values().filter(|state| state.source == source).cloned().collect(),
+        });
+        let mut operators = Vec::new();
+        for node in states {
+            let known = self.known.operator(&node.uid);
+            let known = known.ok_or_else(|| StreamError::internal("an operator's uid got lost"))?;
+            let (identity, feeds) = (known.identity.clone(), known.feeds.clone());
+            operators.push(OperatorState { identity, feeds, node });
+        }
+        let sinks = self.known.sinks.iter().zip(tokens).map(|(sink, token)| sink.with(token.clone()));
+        let letters = self.known.dead_letters.as_ref().zip(tokens.get(self.query_sinks));
+        Ok(Checkpoint {
+            epoch,
+            sources: sources.collect(),
+            operators,
+            sinks: sinks.collect(),
+            dead_letters: letters.map(|(sink, token)| sink.with(token.clone())),
+            ledger: self.ledger_at_cut(),
+            revision: self.revision,
+        })
     }
 
     /// The ledger of what lies before the barrier: the workers have read on since.

@@ -34,6 +34,8 @@ pub struct SinkOutput {
 
 struct Node {
     operator: Box<dyn Operator>,
+    /// What its state is known by, if it has any.
+    uid: Option<String>,
     outputs: Vec<Target>,
     /// Nodes that feed it.
     inputs: Vec<usize>,
@@ -74,6 +76,7 @@ impl Graph {
             };
             nodes.push(Node {
                 operator,
+                uid: node.state.as_ref().map(|state| state.uid.clone()),
                 outputs: node.outputs.clone(),
                 inputs: Vec::new(),
                 sources: Vec::new(),
@@ -235,33 +238,42 @@ impl Graph {
         Ok(outputs)
     }
 
-    /// The state of every node.
-    pub fn snapshot(&mut self) -> Result<Vec<(NodeMarks, Snapshot)>, StreamError> {
-        let mut all = Vec::with_capacity(self.nodes.len());
+    /// The state of every operator that has any. Operators of one uid compute the same of the same rows: their state is
+    /// that of the first.
+    pub fn snapshot(&mut self) -> Result<Vec<NodeState>, StreamError> {
+        let mut states: Vec<NodeState> = Vec::new();
         for node in &mut self.nodes {
-            all.push((
-                NodeMarks { marks_in: node.marks_in, marks_out: node.marks_out },
-                node.operator.snapshot()?,
-            ));
+            let Some(uid) = node.uid.clone().filter(|uid| states.iter().all(|state| state.uid != *uid))
+            else {
+                continue;
+            };
+            let snapshot = node.operator.snapshot()?;
+            states.push(NodeState { uid, marks_in: node.marks_in, marks_out: node.marks_out, snapshot });
         }
-        Ok(all)
+        Ok(states)
     }
 
-    /// Takes the state of a graph of the same plan.
-    pub fn restore(&mut self, states: Vec<(NodeMarks, Snapshot)>) -> Result<(), StreamError> {
-        if states.len() != self.nodes.len() {
-            return Err(StreamError::internal("a checkpoint has another number of operators"));
-        }
-        for (node, (marks, snapshot)) in self.nodes.iter_mut().zip(states) {
-            // First the promise, so that what is closed stays closed; then the state.
-            if marks.marks_in != Marks::START {
-                let mut closed = Output::default();
-                node.operator.watermark(marks.marks_in, &mut closed)?;
+    /// Takes state to where it belongs; operators without begin empty. What has no state needs nothing: the promises that
+    /// it has passed on are in the operators behind it.
+    pub fn restore(&mut self, states: Vec<NodeState>) -> Result<(), StreamError> {
+        for state in states {
+            for node in self.nodes.iter_mut().filter(|node| node.uid.as_ref() == Some(&state.uid)) {
+                // First the promise, so that what is closed stays closed; then the state.
+                if state.marks_in != Marks::START {
+                    let mut closed = Output::default();
+                    node.operator.watermark(state.marks_in, &mut closed)?;
+                }
+                node.operator.restore(state.snapshot.clone())?;
+                (node.marks_in, node.marks_out) = (state.marks_in, state.marks_out);
             }
-            node.operator.restore(snapshot)?;
-            (node.marks_in, node.marks_out) = (marks.marks_in, marks.marks_out);
         }
         Ok(())
+    }
+
+    /// What of a source's promise has been acted upon: rows below it may be too late.
+    pub fn acted_upon(&self, source: usize) -> Watermark {
+        let fed = self.nodes.iter().filter(|node| node.sources.contains(&source));
+        fed.map(|node| node.marks_in.watermark).max().unwrap_or(Watermark::START)
     }
 }
 
@@ -275,11 +287,15 @@ fn is_alone(nodes: &[Node], index: usize) -> bool {
     })
 }
 
-/// The promises at a node when a checkpoint was taken.
-#[derive(Clone, Copy, Debug)]
-pub struct NodeMarks {
-    /// Given to it.
+/// The state of an operator at a cut.
+#[derive(Debug)]
+pub struct NodeState {
+    /// What it is known by.
+    pub uid: String,
+    /// The promise given to it.
     pub marks_in: Marks,
-    /// Given by it.
+    /// The promise given by it.
     pub marks_out: Marks,
+    /// The state itself.
+    pub snapshot: Snapshot,
 }

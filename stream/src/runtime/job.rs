@@ -18,10 +18,11 @@ use tokio::{
 use super::{
     checkpoint::{Checkpoint, CheckpointStore},
     clock::Clock,
-    dead_letters,
+    compatible,
     driver::{Driver, WorkerState},
     graph::Graph,
     intake::IntakePlan,
+    known::{Known, Named},
     messages::Control,
     partition::{Partition, SharedPartition},
     promises::Promises,
@@ -32,8 +33,8 @@ use crate::{
     decode::json::JsonDecoder,
     error::StreamError,
     ledger::{Ledger, SinkCounters, SourceCounters, SourceLedger},
-    planner::{Connectors, JobPlan, LocalPlan},
-    sink::Sink,
+    planner::{Connectors, JobPlan, LocalPlan, SinkPlan},
+    sink::{EmitMode, Sink, SinkFactory},
     source::{RawBatch, Source, StartAt},
     table::TableDef,
     time::{Epoch, PartitionId, Watermark},
@@ -51,8 +52,10 @@ pub struct JobOptions {
     pub name: String,
     /// Where checkpoints go; without it a job starts from its sources' own positions and keeps no state.
     pub state: Option<PathBuf>,
-    /// Takes what is set aside; without it that is only counted.
-    pub dead_letters: Option<Box<dyn Sink>>,
+    /// State in the checkpoint that the script has no use for is dropped; otherwise such a checkpoint is refused.
+    pub may_drop_state: bool,
+    /// The [table](super::dead_letters::table) of what is set aside; without it that is only counted.
+    pub dead_letters: Option<TableDef>,
     /// Time of day.
     pub clock: Clock,
     /// Compute threads, where the script does not say; `None` for one a core.
@@ -146,34 +149,25 @@ impl Job {
         connectors: &Connectors,
         options: JobOptions,
     ) -> Result<Job, StreamError> {
-        let store = options.state.as_ref().map(|folder| CheckpointStore::new(folder, &plan.fingerprint));
+        let letters =
+            options.dead_letters.clone().map(|table| letters_plan(table, connectors)).transpose()?;
+        let known = Known::of(&plan, letters.as_ref());
+        let store = options.state.as_ref().map(CheckpointStore::new);
         let checkpoint = match &store {
-            Some(store) => store.latest()?.unwrap_or_default(),
-            None => Checkpoint::default(),
+            Some(store) => restored(store, &known, options.may_drop_state)?,
+            None => None,
         };
         let opened = open_sources(&plan, connectors).await?;
-        let mut sinks = open_sinks(&plan, connectors).await?;
-        let mut sink_tables: Vec<TableDef> = plan.sinks.iter().map(|sink| sink.table.clone()).collect();
-        if let Some(sink) = options.dead_letters {
-            sinks.push(sink);
-            sink_tables.push(dead_letters::table("dead_letters", []));
+        let sink_plans: Vec<&SinkPlan> = plan.sinks.iter().chain(&letters).collect();
+        let mut sinks = open_sinks(&sink_plans, connectors).await?;
+        let sink_tables: Vec<TableDef> = sink_plans.iter().map(|sink| sink.table.clone()).collect();
+        if let Some(checkpoint) = &checkpoint {
+            commit_again(checkpoint, &known, &mut sinks).await?;
         }
-        // What the last run pre-committed may not be visible yet; a sink that has it already does nothing.
-        if let Some(epoch) = checkpoint.epoch {
-            if checkpoint.tokens.len() != sinks.len() {
-                let path = options.state.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-                let problem = "the checkpoint was written with another setting for dead letters; \
-                               run with the one of before, or choose another state folder"
-                    .to_owned();
-                return Err(StreamError::State { path, problem });
-            }
-            for (sink, token) in sinks.iter_mut().zip(&checkpoint.tokens) {
-                sink.commit(epoch, token.clone()).await?;
-            }
-        }
+        let checkpoint = checkpoint.unwrap_or_default();
         // Epochs rise over restarts with a checkpoint by counting on, and without one by the clock.
         let millis = u64::try_from((options.clock)() / 1_000).unwrap_or_default();
-        let epoch = Epoch::new(millis).max(checkpoint.epoch.map_or(Epoch::new(0), Epoch::next));
+        let epoch = Epoch::new(millis).max(checkpoint.epoch.next());
 
         let source_counters: Vec<_> = plan
             .sources
@@ -187,10 +181,10 @@ impl Job {
             sources: source_counters.clone(),
             sinks: sink_counters.clone(),
             watermark_us: AtomicI64::new(i64::MIN),
-            epoch: AtomicU64::new(checkpoint.epoch.map_or(0, Epoch::number)),
+            epoch: AtomicU64::new(checkpoint.epoch.number()),
         });
 
-        let promised = promised(&plan, &checkpoint);
+        let promised = promised(&known, &checkpoint);
         let control = Arc::new(Control {
             epoch: AtomicU64::new(epoch.number()),
             emission: AtomicU64::new(0),
@@ -222,9 +216,7 @@ impl Job {
                 epoch,
             )?);
         }
-        if !checkpoint.nodes.is_empty() {
-            graph.restore(checkpoint.nodes)?;
-        }
+        graph.restore(checkpoint.operators.into_iter().map(|operator| operator.node).collect())?;
         let mut threads = Vec::new();
         for (number, worker) in all.into_iter().enumerate() {
             let thread = thread::Builder::new().name(format!("compute-{number}")).spawn(move || worker.run());
@@ -257,6 +249,7 @@ impl Job {
             stopped,
             last_states: BTreeMap::new(),
             source_tables: plan.sources.iter().map(|source| source.table.name.clone()).collect(),
+            known,
             letters: Vec::new(),
             restored: checkpoint.ledger,
             name: options.name,
@@ -313,16 +306,58 @@ async fn open_sources(plan: &JobPlan, connectors: &Connectors) -> Result<Vec<Arc
     Ok(opened)
 }
 
-async fn open_sinks(plan: &JobPlan, connectors: &Connectors) -> Result<Vec<Box<dyn Sink>>, StreamError> {
+async fn open_sinks(plans: &[&SinkPlan], connectors: &Connectors) -> Result<Vec<Box<dyn Sink>>, StreamError> {
     let mut sinks = Vec::new();
-    for sink in &plan.sinks {
-        let connector = sink.table.connector();
-        let factory = connectors.sinks.get(&connector);
-        let factory =
-            factory.ok_or_else(|| StreamError::internal(format!("connector {connector} got lost")))?;
-        sinks.push(factory.open(&sink.table).await?);
+    for sink in plans {
+        sinks.push(sink_factory(&sink.table, connectors)?.open(&sink.table).await?);
     }
     Ok(sinks)
+}
+
+fn sink_factory<'a>(
+    table: &TableDef,
+    connectors: &'a Connectors,
+) -> Result<&'a dyn SinkFactory, StreamError> {
+    let connector = table.connector();
+    let factory = connectors.sinks.get(&connector).map(AsRef::as_ref);
+    factory.ok_or_else(|| StreamError::internal(format!("connector {connector} got lost")))
+}
+
+fn letters_plan(table: TableDef, connectors: &Connectors) -> Result<SinkPlan, StreamError> {
+    let factory = sink_factory(&table, connectors)?;
+    factory.validate(&table)?;
+    SinkPlan::of(table, factory, EmitMode::Final)
+}
+
+/// The newest checkpoint, if there is one; an error before any state is read if it does not fit the job.
+fn restored(
+    store: &CheckpointStore,
+    known: &Known,
+    may_drop: bool,
+) -> Result<Option<Checkpoint>, StreamError> {
+    let Some(found) = store.newest()? else { return Ok(None) };
+    let warnings =
+        compatible::check(&found.manifest, known, may_drop).map_err(|problem| store.refused(problem))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    found.read().map(Some)
+}
+
+/// What the last run pre-committed may not be visible yet; a sink that has it already does nothing.
+async fn commit_again(
+    checkpoint: &Checkpoint,
+    known: &Known,
+    sinks: &mut [Box<dyn Sink>],
+) -> Result<(), StreamError> {
+    let letters = known.dead_letters.as_ref().and(checkpoint.dead_letters.as_ref());
+    let tokens = known.sinks.iter().map(|sink| checkpoint.sinks.iter().find(|state| state.name == sink.name));
+    for (sink, state) in sinks.iter_mut().zip(tokens.chain([letters])) {
+        if let Some(state) = state {
+            sink.commit(checkpoint.epoch, state.token.clone()).await?;
+        }
+    }
+    Ok(())
 }
 
 fn restore_ledger(
@@ -344,14 +379,11 @@ fn restore_ledger(
     }
 }
 
-/// What had been promised of each source at a checkpoint: what the nodes that it feeds were told.
-fn promised(plan: &JobPlan, checkpoint: &Checkpoint) -> Vec<Watermark> {
-    let of_source = |source: usize| {
-        let locals = plan.locals.iter().filter(|local| local.source == source);
-        let marks = locals.filter_map(|local| checkpoint.nodes.get(local.node));
-        marks.map(|(marks, _)| marks.marks_in.watermark).max().unwrap_or(Watermark::START)
-    };
-    (0..plan.sources.len()).map(of_source).collect()
+/// What had been promised of each source at a checkpoint.
+fn promised(known: &Known, checkpoint: &Checkpoint) -> Vec<Watermark> {
+    let before = |name: &str| checkpoint.sources.iter().find(|source| source.name == name);
+    let of = |source: &Named| before(&source.name).map_or(Watermark::START, |source| source.promised);
+    known.sources.iter().map(of).collect()
 }
 
 /// A source with its partitions as they are when the job starts.
@@ -388,11 +420,13 @@ fn inputs(
 ) -> Result<Vec<Input>, StreamError> {
     let mut inputs = Vec::new();
     for (index, (source, open)) in plan.sources.iter().zip(opened).enumerate() {
+        let before = checkpoint.sources.iter().find(|before| before.name == source.table.name);
         let delay_us = source.table.watermark.as_ref().map_or(0, |watermark| watermark.delay_us);
         let mut partitions = Vec::new();
         for id in open.partitions() {
             let mut partition = Partition::new(id.clone(), source);
-            let state = checkpoint.partitions.iter().find(|state| state.source == index && state.id == id);
+            let mut states = before.iter().flat_map(|before| &before.partitions);
+            let state = states.find(|state| state.id == id);
             if let Some(state) = state {
                 state.restore(&mut partition, delay_us)?;
             }

@@ -53,6 +53,10 @@ impl SourceFactory for FilesystemFactory {
         path_of(table).map(|_| ())
     }
 
+    fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
+        Ok(vec![("path", path_of(table)?.display().to_string())])
+    }
+
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
         let path = path_of(table)?;
         let files = list(&path).map_err(|error| {

@@ -147,6 +147,12 @@ impl SourceFactory for KafkaFactory {
         Config::read(table).map(|_| ())
     }
 
+    fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
+        let mut topics = Config::read(table)?.topics;
+        topics.sort_unstable();
+        Ok(vec![("topic", topics.join(", "))])
+    }
+
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
         let config = Config::read(table)?;
         let opened = tokio::task::spawn_blocking(move || KafkaSource::open(config)).await;

@@ -65,6 +65,11 @@ impl Memory {
         self.0.handed.subscribe().wait_for(|handed| *handed >= records).await.unwrap();
     }
 
+    /// How many records were handed over since the source was opened.
+    pub(crate) fn handed_so_far(&self) -> usize {
+        *self.0.handed.borrow()
+    }
+
     /// How many records there are in the first `limit` of each partition.
     pub(crate) fn count(&self, limit: usize) -> usize {
         self.0.partitions.iter().map(|lines| lines.len().min(limit)).sum()
@@ -73,7 +78,9 @@ impl Memory {
 
 #[async_trait::async_trait]
 impl SourceFactory for Memory {
-    fn validate(&self, _: &TableDef) -> Result<(), StreamError> {
+    fn validate(&self, table: &TableDef) -> Result<(), StreamError> {
+        // How it is reached, as a broker's options would say.
+        table.options.with_prefix("properties.");
         Ok(())
     }
 

@@ -87,7 +87,7 @@ async fn start(
 ) -> Result<Job, StreamError> {
     let connectors = with_memory(collected, memory);
     let plan = planner::plan(script, &BTreeMap::new(), &connectors).await?;
-    Job::start(plan, &connectors, options(collected, Some(state))).await
+    Job::start(plan, &connectors, options(Some(state))).await
 }
 
 /// The final rows of all sinks, dead letters among them, and the ledger without provisional rows.
@@ -198,7 +198,7 @@ fn a_source_that_has_ended_holds_nothing_back() {
         let (collected, memory) = (Collected::default(), Memory::new(vec![(0..200).map(line).collect()]));
         let connectors = with_memory(&collected, &memory);
         let plan = planner::plan(&script, &BTreeMap::new(), &connectors).await.unwrap();
-        let job = Job::start(plan, &connectors, options(&collected, None)).await.unwrap();
+        let job = Job::start(plan, &connectors, options(None)).await.unwrap();
         let mut epochs = BTreeSet::new();
         while epochs.len() < 4 {
             epochs.insert(job.status().epoch());

@@ -7,7 +7,7 @@ use plamatio_stream::{
     ledger::Ledger,
     planner::{self, Connectors, JobPlan},
     runtime::{
-        clock,
+        clock, dead_letters,
         job::{Job, JobOptions},
     },
 };
@@ -57,11 +57,13 @@ pub(crate) fn plan(script: &str) -> Result<JobPlan, StreamError> {
 }
 
 /// A job's options: dead letters are collected.
-pub(crate) fn options(collected: &Collected, state: Option<&Path>) -> JobOptions {
+pub(crate) fn options(state: Option<&Path>) -> JobOptions {
+    let collect = [("connector".to_owned(), "collect".to_owned())];
     JobOptions {
         name: "test".to_owned(),
         state: state.map(Path::to_owned),
-        dead_letters: Some(collected.sink("dead_letters")),
+        may_drop_state: false,
+        dead_letters: Some(dead_letters::table("dead_letters", collect)),
         clock: clock::fixed(NOW_US),
         parallelism: Some(2),
     }
@@ -72,7 +74,7 @@ pub(crate) async fn try_run(script: &str) -> Result<Done, StreamError> {
     let collected = Collected::default();
     let connectors = connectors(&collected);
     let plan = planner::plan(script, &BTreeMap::new(), &connectors).await?;
-    let job = Job::start(plan, &connectors, options(&collected, None)).await?;
+    let job = Job::start(plan, &connectors, options(None)).await?;
     Ok(Done { ledger: job.wait().await?, collected })
 }
 

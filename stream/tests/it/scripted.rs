@@ -132,7 +132,7 @@ pub(crate) fn run_steps(partitions: Vec<Vec<Step>>, columns: &str, more: &str, s
     connectors.sources.register("scripted", Arc::new(Scripted(partitions)));
     block_on(async {
         let plan = planner::plan(&script, &BTreeMap::new(), &connectors).await.unwrap();
-        let job = Job::start(plan, &connectors, options(&collected, None)).await.unwrap();
+        let job = Job::start(plan, &connectors, options(None)).await.unwrap();
         Done { ledger: job.wait().await.unwrap(), collected }
     })
 }

@@ -40,7 +40,7 @@ impl Case {
         let connectors = connectors(&collected);
         block_on(async {
             let plan = planner::plan(script, &BTreeMap::new(), &connectors).await?;
-            let job = Job::start(plan, &connectors, options(&collected, Some(self.state.path()))).await?;
+            let job = Job::start(plan, &connectors, options(Some(self.state.path()))).await?;
             job.wait().await.map(|_| ())
         })
     }
@@ -67,7 +67,11 @@ fn damage(path: &Path, edit: impl FnOnce(String) -> String) {
 #[test]
 fn of_another_script() {
     let case = Case::new();
-    insta::assert_snapshot!(case.error(&case.script.replace("'1' MINUTE", "'2' MINUTE")), @"state in STATE: the checkpoint is of another script, or of an older version of this one; choose another state folder, or remove this one to start over");
+    insta::assert_snapshot!(case.error(&case.script.replace("'1' MINUTE", "'2' MINUTE")), @r"
+    state in STATE: the checkpoint of epoch 1767700800001 does not fit the script, nothing was read or written:
+    - window aggregate of 'out' has changed: window was tumbling, 1 min, is tumbling, 2 min
+    to go on, start the script of before; to start over, choose another state folder or remove this one
+    ");
 }
 
 #[test]
@@ -83,8 +87,17 @@ fn a_damaged_manifest() {
 #[test]
 fn of_a_newer_format() {
     let case = Case::new();
-    damage(&case.epoch().join("manifest.json"), |text| text.replace("\"format\": 3", "\"format\": 99"));
-    insta::assert_snapshot!(case.error(&case.script), @"state in STATE/epoch-1/manifest.json: the checkpoint has format 99, this program knows 3; run the version that wrote it, or start over in another state folder");
+    damage(&case.epoch().join("manifest.json"), |text| text.replace("\"format\": 4", "\"format\": 99"));
+    insta::assert_snapshot!(case.error(&case.script), @"state in STATE/epoch-1/manifest.json: the checkpoint has format 99, this program knows 4; run the version that wrote it, or start over in another state folder");
+}
+
+#[test]
+fn of_an_older_format() {
+    let case = Case::new();
+    // As it was written when state was known by its place in the plan.
+    let text = r#"{"format": 3, "plan": "0", "epoch": 1, "partitions": [], "nodes": [], "tokens": [], "revision": 0}"#;
+    fs::write(case.epoch().join("manifest.json"), text).unwrap();
+    insta::assert_snapshot!(case.error(&case.script), @"state in STATE/epoch-1/manifest.json: the checkpoint has format 3, this program knows 4; run the version that wrote it, or start over in another state folder");
 }
 
 #[test]

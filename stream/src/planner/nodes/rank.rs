@@ -15,6 +15,7 @@ use crate::{
     planner::{
         OperatorPlan,
         attributes::Attributes,
+        canonical::{Canonical, Columns, Words},
         node::{Lowering, Stream, StreamingNode, WholeBy, schema_of},
         physical::Physical,
     },
@@ -100,6 +101,20 @@ impl StreamingNode for RankNode {
     fn whole_by(&self, column: usize) -> WholeBy {
         let is_of_input = column < self.input.schema().fields().len();
         if is_of_input { WholeBy::Input(column) } else { WholeBy::Never }
+    }
+
+    fn canonical(&self, words: &Words<'_>) -> std::result::Result<Canonical, StreamError> {
+        let input = words.of(&self.input)?;
+        let columns = Columns::new(self.input.schema(), &input.columns);
+        let partition = columns.list(&self.partition_by)?;
+        let order = self.order_by.iter().map(|sort| {
+            let direction = if sort.asc { "ascending" } else { "descending" };
+            let nulls = if sort.nulls_first { "nulls first" } else { "nulls last" };
+            Ok(format!("{} {direction}, {nulls}", columns.text(&sort.expr)?))
+        });
+        let order = order.collect::<Result<Vec<_>>>()?.join(", ");
+        let rows = format!("{} numbered within ({partition}) by ({order})", input.relation());
+        Ok(input.made_into(rows, ["number".to_owned()]))
     }
 
     fn lower(

@@ -10,7 +10,7 @@ use datafusion::{
     catalog::streaming::StreamingTable,
     common::{DFSchema, DFSchemaRef, Result, internal_err},
     datasource::provider_as_source,
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore, col},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, UserDefinedLogicalNodeCore, col},
     physical_plan::streaming::PartitionStream,
 };
 
@@ -23,8 +23,11 @@ use crate::{
     planner::{
         OperatorPlan,
         attributes::{Attributes, TimeAttribute},
+        canonical::{Canonical, Words, schema_text},
+        identity::Identity,
         node::{Lowering, Stream, StreamingNode, WholeBy, schema_of},
         physical::Physical,
+        words::bound_text,
     },
 };
 
@@ -96,6 +99,13 @@ pub(crate) fn placeholder(index: usize, input: &DFSchema) -> Result<LogicalPlan>
     scan.project(named.collect::<Vec<_>>())?.build()
 }
 
+/// Which input a scan is the [`placeholder`] of, and which of its columns it has.
+pub(crate) fn port_of(scan: &TableScan) -> Option<(usize, Vec<usize>)> {
+    let port = scan.table_name.table().strip_prefix("__port_")?.parse().ok()?;
+    let column = |field: &Arc<Field>| field.name().strip_prefix('c')?.parse().ok();
+    Some((port, scan.projected_schema.fields().iter().map(column).collect::<Option<_>>()?))
+}
+
 // The nodes have no order among themselves; DataFusion asks only for consistency with equality.
 impl PartialOrd for WholeNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -141,6 +151,36 @@ impl UserDefinedLogicalNodeCore for WholeNode {
     }
 }
 
+impl WholeNode {
+    fn canonical_inputs(&self, words: &Words<'_>) -> std::result::Result<Vec<Canonical>, StreamError> {
+        self.inputs.iter().map(|input| words.of(&input.plan)).collect()
+    }
+
+    /// What its state is known by: that is the rows which it has gathered, whatever is then computed of them.
+    fn identity(&self, inputs: &[Canonical]) -> Identity {
+        let list = |of: &dyn Fn(&WholeInput, &Canonical) -> String| {
+            self.inputs
+                .iter()
+                .zip(inputs)
+                .map(|(input, words)| of(input, words))
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        let column = |input: &WholeInput, words: &Canonical| words.columns.get(input.column).cloned();
+        let by = |input: &WholeInput, words: &Canonical| {
+            format!("{} by {}", column(input, words).unwrap_or_default(), bound_text(input.bound))
+        };
+        let details = [
+            ("time", list(&by)),
+            ("gathers", list(&|_, words| words.columns.join(", "))),
+            ("rows", list(&|_, words| words.relation())),
+            ("columns", list(&|_, words| words.read())),
+            ("state", list(&|input, _| schema_text(&port_schema(input.plan.schema())))),
+        ];
+        Identity::new("gathered windows", details)
+    }
+}
+
 impl StreamingNode for WholeNode {
     fn attributes(&self, _: &[Attributes]) -> Attributes {
         self.attributes.clone()
@@ -148,6 +188,14 @@ impl StreamingNode for WholeNode {
 
     fn whole_by(&self, column: usize) -> WholeBy {
         if self.window_column == Some(column) { WholeBy::Always } else { WholeBy::Never }
+    }
+
+    fn canonical(&self, words: &Words<'_>) -> std::result::Result<Canonical, StreamError> {
+        let inputs = self.canonical_inputs(words)?;
+        let identity = self.identity(&inputs);
+        let computed = words.computed(&self.computation, &inputs)?;
+        let rows = format!("{} {} as ({})", identity.kind, identity.uid, computed.relation());
+        Ok(Canonical::default().made_into(rows, computed.columns))
     }
 
     fn lower(
@@ -175,6 +223,7 @@ impl StreamingNode for WholeNode {
             window_column: self.window_column,
             emit_all: counted_anew,
         };
-        Ok(Stream::Node(graph.add(OperatorPlan::Whole(Arc::new(spec)), &inputs)))
+        let identity = self.identity(&self.canonical_inputs(&graph.words(physical))?);
+        Ok(Stream::Node(graph.add_stateful(OperatorPlan::Whole(Arc::new(spec)), &inputs, identity)))
     }
 }

@@ -21,6 +21,8 @@ use crate::{
     },
     planner::{
         attributes::{Attributes, Role, TimeAttribute, of_expr},
+        canonical::{Canonical, Columns, Windowed, Words},
+        identity::Identity,
         node::{Lowering, Stream, StreamingNode, WholeBy},
         physical::Physical,
     },
@@ -152,6 +154,37 @@ impl WindowAggregateNode {
     }
 }
 
+impl WindowAggregateNode {
+    /// What its state is known by.
+    fn identity(
+        &self,
+        physical: &Physical<'_>,
+        input: &Canonical,
+    ) -> std::result::Result<Identity, StreamError> {
+        let spec = self.spec(physical, false)?;
+        let windowed = Windowed {
+            kind: "window aggregate",
+            window: (!self.is_attached()).then_some(self.window),
+            lateness_us: self.lateness_us,
+            time: &self.time,
+            bound: self.bound,
+            keys: &self.keys_of_state(),
+            aggregates: &self.aggregates,
+            state: spec.aggregation.state_schema(),
+        };
+        Ok(windowed.identity(input, self.input.schema())?)
+    }
+
+    /// The keys in the order of the columns.
+    fn keys_of_state(&self) -> Vec<Expr> {
+        let keys = self.group_columns.iter().filter_map(|column| match column {
+            GroupColumn::Key(key) => self.keys.get(*key).cloned(),
+            _ => None,
+        });
+        keys.collect()
+    }
+}
+
 impl StreamingNode for WindowAggregateNode {
     fn attributes(&self, inputs: &[Attributes]) -> Attributes {
         let schema = self.input.schema();
@@ -193,6 +226,22 @@ impl StreamingNode for WindowAggregateNode {
         if is_whole { WholeBy::Always } else { WholeBy::Never }
     }
 
+    fn canonical(&self, words: &Words<'_>) -> std::result::Result<Canonical, StreamError> {
+        let input = words.of(&self.input)?;
+        let identity = self.identity(words.physical, &input)?;
+        let texts = Columns::new(self.input.schema(), &input.columns);
+        let of = |column: &GroupColumn| match column {
+            GroupColumn::WindowStart => Ok("window_start".to_owned()),
+            GroupColumn::WindowEnd => Ok("window_end".to_owned()),
+            GroupColumn::WindowTime => Ok("window_time".to_owned()),
+            GroupColumn::Window => Ok("window".to_owned()),
+            GroupColumn::Key(key) => texts.text(&self.keys[*key]),
+        };
+        let groups = self.group_columns.iter().map(of);
+        let columns = groups.chain(self.aggregates.iter().map(|aggregate| texts.text(aggregate)));
+        Ok(Canonical::behind(&identity, columns.collect::<Result<Vec<_>>>()?))
+    }
+
     fn lower(
         &self,
         graph: &mut dyn Lowering,
@@ -200,6 +249,7 @@ impl StreamingNode for WindowAggregateNode {
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {
         let spec = Arc::new(self.spec(physical, counted_anew)?);
-        Ok(Stream::Node(graph.window(physical, &self.input, spec)?))
+        let identity = self.identity(physical, &graph.words(physical).of(&self.input)?)?;
+        Ok(Stream::Node(graph.window(physical, &self.input, spec, identity)?))
     }
 }

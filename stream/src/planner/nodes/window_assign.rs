@@ -22,8 +22,11 @@ use crate::{
     planner::{
         OperatorPlan,
         attributes::{Attributes, Role, TimeAttribute},
+        canonical::{Canonical, Columns, Windowed, Words},
+        identity::Identity,
         node::{Lowering, Stream, StreamingNode},
         physical::Physical,
+        words::{interval_text, window_text},
     },
     table::timestamp_type,
     window::WindowSpec,
@@ -75,23 +78,40 @@ impl WindowAssignNode {
         physical: &Physical<'_>,
         counted_anew: bool,
     ) -> std::result::Result<Stream, StreamError> {
-        let input = self.input.schema();
-        let columns = input.columns().into_iter().enumerate();
+        let spec = self.session_spec(physical, counted_anew)?;
+        let identity = self.session_identity(physical, &graph.words(physical).of(&self.input)?)?;
+        let list = spec.group_columns.len();
+        let sessions = graph.window(physical, &self.input, Arc::new(spec), identity)?;
+        let schema = Arc::clone(self.schema.inner());
+        let steps = vec![Step::Unnest { list, schema: Arc::clone(&schema) }];
+        Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, &[sessions])))
+    }
+
+    /// A row of the input as one value, all of a session's in a list.
+    fn rows_of_session(&self) -> Expr {
+        let columns = self.input.schema().columns().into_iter().enumerate();
         let members = columns.flat_map(|(index, column)| [lit(format!("c{index}")), Expr::Column(column)]);
-        let rows = array_agg(named_struct(members.collect()));
-        let (aggregate, filter) = physical.aggregate(&rows, input, "rows")?;
+        array_agg(named_struct(members.collect()))
+    }
+
+    fn session_spec(
+        &self,
+        physical: &Physical<'_>,
+        counted_anew: bool,
+    ) -> std::result::Result<WindowAggregateSpec, StreamError> {
+        let input = self.input.schema();
+        let (aggregate, filter) = physical.aggregate(&self.rows_of_session(), input, "rows")?;
         let mut fields: Vec<Arc<Field>> = WINDOW_COLUMNS
             .iter()
             .map(|(name, ..)| Arc::new(Field::new(*name, timestamp_type(), false)))
             .collect();
-        let list = fields.len();
         fields.push(aggregate.field());
         let keys = self.partition_by.iter().enumerate().map(|(index, key)| {
             let field = Field::new(format!("k{index}"), key.get_type(input)?, true);
             Ok((physical.expr(key, input)?, Arc::new(field)))
         });
         let keys = keys.collect::<std::result::Result<Vec<_>, StreamError>>()?;
-        let spec = Arc::new(WindowAggregateSpec {
+        Ok(WindowAggregateSpec {
             window: self.window,
             lateness_us: self.lateness_us,
             time: physical.expr(&self.time, input)?,
@@ -100,11 +120,27 @@ impl WindowAssignNode {
             group_columns: vec![GroupColumn::WindowStart, GroupColumn::WindowEnd, GroupColumn::WindowTime],
             schema: Arc::new(Schema::new(fields)),
             emit_all: counted_anew,
-        });
-        let sessions = graph.window(physical, &self.input, spec)?;
-        let schema = Arc::clone(self.schema.inner());
-        let steps = vec![Step::Unnest { list, schema: Arc::clone(&schema) }];
-        Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, &[sessions])))
+        })
+    }
+
+    /// What the state of a session's rows is known by.
+    fn session_identity(
+        &self,
+        physical: &Physical<'_>,
+        input: &Canonical,
+    ) -> std::result::Result<Identity, StreamError> {
+        let spec = self.session_spec(physical, false)?;
+        let windowed = Windowed {
+            kind: "rows of sessions",
+            window: Some(self.window),
+            lateness_us: self.lateness_us,
+            time: &self.time,
+            bound: self.bound,
+            keys: &self.partition_by,
+            aggregates: &[self.rows_of_session()],
+            state: spec.aggregation.state_schema(),
+        };
+        Ok(windowed.identity(input, self.input.schema())?)
     }
 
     /// The column of a role.
@@ -199,6 +235,23 @@ impl StreamingNode for WindowAssignNode {
                 .map(|(_, role, _)| Some(TimeAttribute::of_window(*role, self.window, ends))),
         );
         attributes
+    }
+
+    fn canonical(&self, words: &Words<'_>) -> std::result::Result<Canonical, StreamError> {
+        let input = words.of(&self.input)?;
+        let names = WINDOW_COLUMNS.iter().map(|(name, ..)| (*name).to_owned());
+        if matches!(self.window, WindowSpec::Session { .. }) {
+            let identity = self.session_identity(words.physical, &input)?;
+            return Ok(Canonical::behind(&identity, input.columns.into_iter().chain(names)));
+        }
+        let time = Columns::new(self.input.schema(), &input.columns).text(&self.time)?;
+        let rows = format!(
+            "{} in windows ({}) by {time}, {} late",
+            input.relation(),
+            window_text(self.window),
+            interval_text(self.lateness_us)
+        );
+        Ok(input.made_into(rows, names))
     }
 
     fn lower(

@@ -101,7 +101,7 @@ impl Planned {
                     .await
                     .map_err(|error| format!("planned once, then refused: {error}"))?,
             };
-            let options = options(&self.collected, keeps_state.then(|| state.path()));
+            let options = options(keeps_state.then(|| state.path()));
             let job = Box::pin(Job::start(plan, &self.connectors, options))
                 .await
                 .map_err(|error| format!("did not start: {error}"))?;
