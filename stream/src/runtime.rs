@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! compute thread 0 ─ read ─ decode ─ classify ─ local chains ─┐ partial aggregates, progress, barriers
-//! compute thread 1 ─ …                                        ├─▶ merge task ─▶ sink tasks
-//!                                                             ┘        ▲             │ tokens, acks
-//!                                                              coordinator ◀─────────┘
+//! compute thread 1 ─ …                                        ├─▶ merge thread ─▶ sink tasks
+//!                                                             ┘   (coordinator) ◀──┘ tokens, acks
 //! ```
 //!
 //! | module | what |
 //! |---|---|
-//! | [`job`] | starts a job and stops it |
-//! | `driver` | the merge task: closes windows, carries epochs from barrier to commit |
+//! | [`job`] | starts a job and stops it; `open`, `inputs`: what is done before; `status`: what can be asked of it |
+//! | `coordinator` | what is done when: barriers, commits, emissions, the end; pure |
+//! | `driver`, `commit` | the merge thread: closes windows, and does what was decided |
 //! | [`worker`] | a compute thread: the source partitions that belong to it |
-//! | [`messages`] | what compute threads and merge task tell each other |
+//! | [`messages`] | what compute threads and merge thread tell each other |
 //! | [`intake`] | a raw batch made into rows |
 //! | [`partition`] | one partition's progress: who is on time, who is late, who was there before |
 //! | [`deduplicate`] | keys already seen |
@@ -27,7 +27,7 @@
 //! # Epochs
 //!
 //! At every checkpoint interval the coordinator asks all compute threads for a barrier. Each flushes what it
-//! holds and sends the barrier behind it, with its positions; the merge task waits until it has the barrier of
+//! holds and sends the barrier behind it, with its positions; the merge thread waits until it has the barrier of
 //! every thread and sets aside what comes after it meanwhile. At that cut the operators' state is taken, the
 //! sinks pre-commit, the checkpoint is written (where a state folder is given), the sinks commit, and the
 //! sources are told their positions. A restart reads the newest checkpoint, commits its tokens again (sinks
@@ -35,16 +35,21 @@
 
 pub mod checkpoint;
 pub mod clock;
+mod commit;
 pub mod compatible;
+mod coordinator;
 pub mod dead_letters;
 pub mod deduplicate;
 mod driver;
 pub mod graph;
+mod inputs;
 pub mod intake;
 pub mod job;
 pub mod known;
 pub mod messages;
+mod open;
 pub mod partition;
 pub mod promises;
 pub mod sink_task;
+mod status;
 pub mod worker;

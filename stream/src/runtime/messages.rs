@@ -1,4 +1,4 @@
-//! What compute threads and merge task tell each other: a thread sends [`ToMerge`], many at once through its
+//! What compute threads and merge thread tell each other: a thread sends [`ToMerge`], many at once through its
 //! [`Outbox`]; the task sets what it wants of all threads in [`Control`], at which they look between two reads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -14,7 +14,7 @@ use crate::{
     time::{Epoch, Progress},
 };
 
-/// From a compute thread to the merge task.
+/// From a compute thread to the merge thread.
 #[derive(Debug)]
 pub enum ToMerge {
     /// Partial aggregates for a node.
@@ -109,10 +109,10 @@ pub struct Control {
     pub promises: Promises,
 }
 
-/// The merge task has ended.
+/// The merge thread has ended.
 pub struct Gone;
 
-/// A thread's messages on their way to the merge task.
+/// A thread's messages on their way to the merge thread.
 pub struct Outbox {
     merge: mpsc::Sender<Vec<ToMerge>>,
     waiting: Vec<ToMerge>,
@@ -129,7 +129,7 @@ impl Outbox {
         self.waiting.push(message);
     }
 
-    /// Sends a message and all that wait before it, at once: the merge task is woken once.
+    /// Sends a message and all that wait before it, at once: the merge thread is woken once.
     pub fn send(&mut self, message: ToMerge) -> Result<(), Gone> {
         self.push(message);
         self.send_waiting()
@@ -146,7 +146,7 @@ impl Outbox {
     /// Says that the thread cannot go on; what waits is dropped with it.
     pub fn fail(&mut self, error: StreamError) {
         self.waiting.clear();
-        // If the merge task is gone too, the job ends for its own reason.
+        // If the merge thread is gone too, the job ends for its own reason.
         let _gone = self.send(ToMerge::Failed { error });
     }
 }

@@ -3,7 +3,7 @@
 //! It shares nothing with other threads on the way, save a short turn at a partition that several read. What it
 //! makes is flushed to the merge stage in this order, so that a promise never overtakes the rows that it is
 //! about: partial aggregates and rows, then progress, then a barrier. What is flushed depends on who waits for
-//! it: everything for a barrier and for an emission of provisional rows, which the merge task asks for; every
+//! it: everything for a barrier and for an emission of provisional rows, which the merge thread asks for; every
 //! `FLUSH_RECORDS` and every `FLUSH_INTERVAL` all sessions, but only those panes that are over, so that a group of
 //! a pane is merged once and not at every flush. When it is flushed is a matter of delay and memory; no result
 //! depends on it.
@@ -202,7 +202,7 @@ impl Worker {
         })
     }
 
-    /// Works until its sources end, the job stops, or something fails; says so to the merge task.
+    /// Works until its sources end, the job stops, or something fails; says so to the merge thread.
     pub fn run(mut self) {
         match self.work() {
             Ok(()) => self.done = true,
