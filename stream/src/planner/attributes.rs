@@ -1,7 +1,7 @@
 //! Time attributes: what the planner knows about the times in a column.
 //!
 //! A column that holds times is more than a timestamp where the engine can promise something about the values to
-//! come: it is a source's event time, or a bound of a window. [`of`] derives the attribute of every column of a plan,
+//! come: it is a source's event time, or a bound of a window. `rules::context` derives the attribute of every column of a plan,
 //! through projections, aliases, filters, views and unions; what is computed has none. Whoever needs event time, or
 //! a window's column, asks here, and refuses a column without it by name.
 //!

@@ -2,7 +2,7 @@
 //!
 //! An [`Identity`] is what the state means, in words, and a **uid** that is the hash of these words: so whatever makes a
 //! uid another can be told. It goes into the checkpoint beside the state. Where the words come from is in
-//! [`canonical`](super::canonical); they depend neither on names that a script gives to things within it, nor on what
+//! `canonical`; they depend neither on names that a script gives to things within it, nor on what
 //! else stands there, nor on how many threads run it.
 //!
 //! A release that words the same operator otherwise (DataFusion's expressions among it) changes its uid, and with it

@@ -6,10 +6,10 @@
 //!
 //! | implementation | of | memory |
 //! |---|---|---|
-//! | [`plain`] | COUNT; SUM, MIN, MAX of plain types | 8 or 16 bytes, and a bit where NULL is possible |
+//! | `plain` | COUNT; SUM, MIN, MAX of plain types | 8 or 16 bytes, and a bit where NULL is possible |
 //! | [`distinct`](super::distinct) | COUNT(DISTINCT) | a set of hashes |
 //! | [`window_funnel`] | `window_funnel` | a list of times |
-//! | [`any`] | every other aggregate | DataFusion's row accumulator in a box |
+//! | `any` | every other aggregate | DataFusion's row accumulator in a box |
 //!
 //! State columns are those of [`Aggregation::state_schema`](super::Aggregation::state_schema), whichever
 //! implementation wrote them.
