@@ -36,28 +36,11 @@ CREATE TABLE events (
   'deduplicate.horizon' = '${horizon:-15 min}'
 );
 
-CREATE TABLE events_lake (
-  id           STRING,
-  source       STRING,
-  `type`       STRING,
-  event_time   TIMESTAMP_LTZ(3),
-  traffic      STRING,
-  anonymous_id STRING,
-  session_id   STRING,
-  user_id      STRING,
-  product_id   BIGINT,
-  category_id  BIGINT,
-  quantity     BIGINT,
-  price_minor  BIGINT,
-  value_minor  BIGINT,
-  currency     STRING,
-  cart_id      STRING,
-  order_id     STRING,
-  line         BIGINT,
-  PRIMARY KEY (source, id) NOT ENFORCED
-) WITH (
+CREATE TABLE events_lake WITH (
   ${final:-'connector' = 'delta', 'path' = '${lake:-plamatio-data/lake}/events'}
-);
-
-INSERT INTO events_lake
-SELECT id, source, `type`, event_time, traffic, anonymous_id, session_id, user_id, product_id, category_id, quantity, price_minor, value_minor, currency, cart_id, order_id, line FROM events;
+) AS
+SELECT
+  id, source, `type`, event_time, traffic, anonymous_id, session_id, user_id,
+  product_id, category_id, quantity, price_minor, value_minor, currency,
+  cart_id, order_id, line
+FROM events;

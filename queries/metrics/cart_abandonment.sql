@@ -83,21 +83,9 @@ CREATE TABLE cart_abandonment_live (
 );
 
 -- Final rows, once: for analysts.
-CREATE TABLE cart_abandonment_lake (
-  window_start              TIMESTAMP_LTZ(3),
-  window_end                TIMESTAMP_LTZ(3),
-  carts                     BIGINT,
-  abandoned                 BIGINT,
-  purchased                 BIGINT,
-  abandonment_rate          DOUBLE,
-  checkouts                 BIGINT,
-  checkout_abandoned        BIGINT,
-  checkout_abandonment_rate DOUBLE,
-  recovered                 BIGINT,
-  PRIMARY KEY (window_start, window_end) NOT ENFORCED
-) WITH (
+CREATE TABLE cart_abandonment_lake WITH (
   ${final:-'connector' = 'delta', 'path' = '${lake:-plamatio-data/lake}/cart_abandonment'}
-);
+) LIKE cart_abandonment_live (EXCLUDING OPTIONS);
 
 INSERT INTO cart_abandonment_live SELECT * FROM cart_abandonment;
 INSERT INTO cart_abandonment_lake SELECT * FROM cart_abandonment;

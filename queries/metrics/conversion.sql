@@ -85,23 +85,9 @@ CREATE TABLE conversion_live (
 );
 
 -- Final rows, once: for analysts.
-CREATE TABLE conversion_lake (
-  window_start        TIMESTAMP_LTZ(3),
-  window_end          TIMESTAMP_LTZ(3),
-  sessions            BIGINT,
-  reached_view        BIGINT,
-  reached_cart        BIGINT,
-  reached_checkout    BIGINT,
-  reached_purchase    BIGINT,
-  purchasing_sessions BIGINT,
-  conversion_rate     DOUBLE,
-  visitors            BIGINT,
-  purchasing_visitors BIGINT,
-  cr_user             DOUBLE,
-  PRIMARY KEY (window_start, window_end) NOT ENFORCED
-) WITH (
+CREATE TABLE conversion_lake WITH (
   ${final:-'connector' = 'delta', 'path' = '${lake:-plamatio-data/lake}/conversion'}
-);
+) LIKE conversion_live (EXCLUDING OPTIONS);
 
 INSERT INTO conversion_live SELECT * FROM conversion;
 INSERT INTO conversion_lake SELECT * FROM conversion;

@@ -97,22 +97,9 @@ CREATE TABLE top_products_live (
 );
 
 -- Final rows, once: for analysts.
-CREATE TABLE top_products_lake (
-  window_start          TIMESTAMP_LTZ(3),
-  window_end            TIMESTAMP_LTZ(3),
-  ranked_by             STRING,
-  `rank`                BIGINT,
-  product_id            BIGINT,
-  views                 BIGINT,
-  units                 BIGINT,
-  revenue_minor         BIGINT,
-  currency              STRING,
-  cart_to_view_rate     DOUBLE,
-  purchase_to_view_rate DOUBLE,
-  PRIMARY KEY (window_start, window_end, ranked_by, `rank`) NOT ENFORCED
-) WITH (
+CREATE TABLE top_products_lake WITH (
   ${final:-'connector' = 'delta', 'path' = '${lake:-plamatio-data/lake}/top_products'}
-);
+) LIKE top_products_live (EXCLUDING OPTIONS);
 
 INSERT INTO top_products_live SELECT * FROM top_products;
 INSERT INTO top_products_lake SELECT * FROM top_products;

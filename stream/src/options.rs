@@ -34,6 +34,11 @@ impl Options {
         Options { table: table.into(), values, asked: Mutex::default() }
     }
 
+    /// All options as they were given, without asking for any.
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
     fn ask(&self, name: &str) {
         if let Ok(mut asked) = self.asked.lock() {
             asked.insert(name.to_owned());

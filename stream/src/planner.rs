@@ -53,7 +53,8 @@ pub use self::{
 use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::{
-    logical_expr::LogicalPlan,
+    common::Column,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder},
     optimizer::{
         Optimizer, decorrelate_predicate_subquery::DecorrelatePredicateSubquery,
         eliminate_cross_join::EliminateCrossJoin, extract_equijoin_predicate::ExtractEquijoinPredicate,
@@ -98,23 +99,33 @@ pub async fn plan(
     let mut inserts: Vec<Insert> = Vec::new();
     for statement in &script.statements {
         match statement {
-            Statement::Table(table) => catalog.create_table(table)?,
-            Statement::View { name, span, query } => {
-                let plan = query_plan(&catalog, query).await?;
+            Statement::Table(table) if table.if_not_exists && catalog.knows(&table.name) => {}
+            Statement::Table(table) => match &table.query {
+                None => catalog.create_table(table, None)?,
+                Some(query) => {
+                    let plan = query_plan(&mut catalog, query).await?;
+                    catalog.create_table(table, Some(plan.schema()))?;
+                    let name = (table.name.as_str(), table.span);
+                    insert::into(&mut catalog, connectors, name, &[], plan, &mut inserts)?;
+                }
+            },
+            Statement::View { name, if_not_exists: true, .. } if catalog.knows(name) => {}
+            Statement::View { name, span, columns, query, .. } => {
+                let plan = query_plan(&mut catalog, query).await?;
+                let plan = renamed(&catalog, plan, columns, *span)?;
                 catalog.create_view(name, *span, plan)?;
             }
             Statement::Insert { table, span, columns, query } => {
-                let sink = insert::sink(&catalog, connectors, table, *span)?;
-                let plan = query_plan(&catalog, query).await?;
-                let plan = insert::projection(&catalog, &sink.table, columns, *span, plan)?;
-                insert::add(&mut inserts, sink, *span, plan);
+                let plan = query_plan(&mut catalog, query).await?;
+                insert::into(&mut catalog, connectors, (table, *span), columns, plan, &mut inserts)?;
             }
             Statement::Explain { span, query } => {
-                let plan = query_plan(&catalog, query).await?;
+                let plan = query_plan(&mut catalog, query).await?;
                 inserts.push(Insert { sink: insert::shown(&plan), span: *span, plans: vec![plan] });
             }
         }
     }
+    catalog.all_memory_is_read()?;
     if inserts.is_empty() {
         return Err(SqlError::at(
             &script.text,
@@ -132,8 +143,32 @@ pub async fn plan(
     Ok(JobPlan { is_explained: script.is_explained, ..graph.finish(&catalog, connectors, settings)? })
 }
 
+/// The query of a view with the names that its columns are given.
+fn renamed(
+    catalog: &Catalog,
+    plan: LogicalPlan,
+    names: &[(String, Span)],
+    span: Span,
+) -> Result<LogicalPlan, StreamError> {
+    if names.is_empty() {
+        return Ok(plan);
+    }
+    let schema = Arc::clone(plan.schema());
+    if schema.fields().len() != names.len() {
+        let (columns, names) = (schema.fields().len(), names.len());
+        let message = format!("the view names {names} columns, but its query has {columns}");
+        return Err(catalog.error(span, message).into());
+    }
+    let columns = schema
+        .iter()
+        .zip(names)
+        .map(|(column, (name, _))| Expr::Column(Column::from(column)).alias(name.clone()));
+    Ok(LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?.build()?)
+}
+
 /// DataFusion's plan of a query, types coerced, before any rewriting.
-async fn query_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan, StreamError> {
+async fn query_plan(catalog: &mut Catalog, query: &Query) -> Result<LogicalPlan, StreamError> {
+    catalog.note_read(query)?;
     let statement = SqlStatement::Query(Box::new(query.clone()));
     let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
     let plan = catalog.state().statement_to_plan(statement).await.map_err(|error| catalog.diagnose(error))?;

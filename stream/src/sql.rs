@@ -8,7 +8,7 @@
 //! - Flink's window table functions, `TABLE(HOP(TABLE t, DESCRIPTOR(c), …))` ([`tvf`]);
 //! - the columns of its older group windows, `TUMBLE_START(…)` (`group_window`);
 //! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
-//! - statement sets and `SET` ([`script`]).
+//! - statement sets and `SET` ([`script`], `statement`); what no script has is refused by name (`refused`).
 //!
 //! Planning is not done here; see [`crate::planner`].
 
@@ -16,7 +16,9 @@ pub mod ddl;
 mod dialect;
 pub mod functions;
 mod group_window;
+mod refused;
 pub mod script;
+mod statement;
 pub mod tokens;
 pub mod tvf;
 pub mod types;

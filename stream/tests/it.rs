@@ -22,6 +22,8 @@ mod text;
 mod asked;
 #[path = "it/cost.rs"]
 mod cost;
+#[path = "it/definitions.rs"]
+mod definitions;
 #[path = "it/derive.rs"]
 mod derive;
 #[path = "it/explained.rs"]
@@ -40,6 +42,8 @@ mod language;
 mod lateness;
 #[path = "it/many.rs"]
 mod many;
+#[path = "it/memory_tables.rs"]
+mod memory_tables;
 #[path = "it/nested.rs"]
 mod nested;
 #[path = "it/numbers.rs"]

@@ -26,8 +26,28 @@ pub(super) struct Insert {
     pub(super) plans: Vec<LogicalPlan>,
 }
 
+/// Sends the rows of a query into a table: a sink, or one in memory.
+pub(super) fn into(
+    catalog: &mut Catalog,
+    connectors: &Connectors,
+    (name, span): (&str, Span),
+    columns: &[(String, Span)],
+    plan: LogicalPlan,
+    inserts: &mut Vec<Insert>,
+) -> Result<(), StreamError> {
+    if catalog.is_memory(name) {
+        let table = catalog.table(name).ok_or_else(|| catalog.unknown_table(name, span))?;
+        let plan = projection(catalog, table, columns, span, plan)?;
+        return catalog.insert_into_memory(name, span, plan);
+    }
+    let sink = sink(catalog, connectors, name, span)?;
+    let plan = projection(catalog, &sink.table, columns, span, plan)?;
+    add(inserts, sink, span, plan);
+    Ok(())
+}
+
 /// Adds a query to those of its table.
-pub(super) fn add(inserts: &mut Vec<Insert>, sink: SinkPlan, span: Span, plan: LogicalPlan) {
+fn add(inserts: &mut Vec<Insert>, sink: SinkPlan, span: Span, plan: LogicalPlan) {
     match inserts.iter_mut().find(|insert| insert.sink.table.name == sink.table.name) {
         Some(insert) => insert.plans.push(plan),
         None => inserts.push(Insert { sink, span, plans: vec![plan] }),
@@ -63,12 +83,7 @@ pub(super) fn together(mut plans: Vec<LogicalPlan>) -> Result<LogicalPlan, Strea
 }
 
 /// The sink of the table `name`, whose options are looked at.
-pub(super) fn sink(
-    catalog: &Catalog,
-    connectors: &Connectors,
-    name: &str,
-    span: Span,
-) -> Result<SinkPlan, StreamError> {
+fn sink(catalog: &Catalog, connectors: &Connectors, name: &str, span: Span) -> Result<SinkPlan, StreamError> {
     let Some(table) = catalog.table(name) else {
         return Err(catalog.unknown_table(name, span).into());
     };
@@ -91,7 +106,7 @@ pub(super) fn sink(
 }
 
 /// Maps a query's columns to the table's, by position, and casts.
-pub(super) fn projection(
+fn projection(
     catalog: &Catalog,
     table: &TableDef,
     named: &[(String, Span)],
@@ -117,6 +132,13 @@ pub(super) fn projection(
     let mut exprs = Vec::new();
     for column in table.insert_columns() {
         let expr = match targets.iter().position(|target| *target == column.name) {
+            None if catalog.is_required(&table.name, &column.name) => {
+                let name = &column.name;
+                let message =
+                    format!("nothing is inserted into '{name}' of {}, which is NOT NULL", table.name);
+                let help = "name it, too, behind the table's name";
+                return Err(catalog.error(span, message).with_help(help).into());
+            }
             None => Expr::Literal(ScalarValue::Null, None),
             Some(index) => {
                 let (qualifier, field) = schema.qualified_field(index);

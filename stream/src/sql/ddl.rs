@@ -5,25 +5,31 @@
 //!   type       STRING,
 //!   time       STRING,
 //!   event_time TIMESTAMP(3) GENERATED ALWAYS AS (CAST(time AS TIMESTAMP)) STORED,   -- or: event_time AS …
-//!   is_final   BOOLEAN METADATA,                                                    -- sinks only
-//!   PRIMARY KEY (type) NOT ENFORCED,
-//!   WATERMARK FOR event_time AS event_time - INTERVAL '5' SECOND
+//!   is_final   BOOLEAN METADATA,                                                    -- of a sink
+//!   offset     BIGINT METADATA VIRTUAL,                                             -- of a source
+//!   PRIMARY KEY (type) NOT ENFORCED,                                  -- or behind a column's type
+//!   WATERMARK FOR event_time AS event_time - INTERVAL '5' SECOND      -- or, in Arroyo, without AS …
 //! ) WITH ('connector' = 'kafka', 'topic' = 'events', …)
 //! ```
+//!
+//! Behind `WITH (…)` may stand `LIKE another_table` ([`like`]), or `AS query`, whose columns the table then has.
 //!
 //! The grammar of the column list is ours, since sqlparser knows neither `WATERMARK FOR` nor `METADATA`;
 //! types and expressions inside it are sqlparser's. What the words mean is decided in [`crate::planner`].
 
+pub mod like;
+
 use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::{
-    ast::{DataType as SqlType, Expr as SqlExpr},
+    ast::{DataType as SqlType, Expr as SqlExpr, Query},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Span, Token},
 };
 
-use super::{dialect, tokens::is_word};
+use self::like::Like;
+use super::{dialect, statement, tokens::is_word};
 
 /// A `CREATE TABLE` statement.
 #[derive(Clone, Debug)]
@@ -36,10 +42,24 @@ pub struct CreateTable {
     pub columns: Vec<Column>,
     /// `WATERMARK FOR column AS expression`.
     pub watermark: Option<Watermark>,
-    /// `PRIMARY KEY (…) NOT ENFORCED`.
-    pub primary_key: Vec<String>,
-    /// `WITH ('name' = 'value', …)`.
-    pub options: BTreeMap<String, String>,
+    /// `PRIMARY KEY (…) NOT ENFORCED`, each with its place.
+    pub primary_key: Vec<(String, Span)>,
+    /// `WITH ('name' = 'value', …)`, each with its place.
+    pub options: BTreeMap<String, (String, Span)>,
+    /// `IF NOT EXISTS`: nothing, where there is a table of the name.
+    pub if_not_exists: bool,
+    /// `LIKE table`.
+    pub like: Option<Like>,
+    /// `AS query`, which is inserted.
+    pub query: Option<Box<Query>>,
+}
+
+impl CreateTable {
+    /// Whether rows go somewhere by this statement alone.
+    pub(crate) fn is_run(&self) -> bool {
+        let connector = self.options.get("connector").map(|(connector, _)| connector.as_str());
+        self.query.is_some() && !matches!(connector, None | Some("memory"))
+    }
 }
 
 /// A column of a `CREATE TABLE`.
@@ -51,10 +71,14 @@ pub struct Column {
     pub span: Span,
     /// Declared type; a computed column in Flink's form has none.
     pub data_type: Option<SqlType>,
+    /// `NOT NULL`. A record may leave the field out all the same; an `INSERT` that names columns may not.
+    pub is_required: bool,
     /// `GENERATED ALWAYS AS (…)` or `AS …`.
     pub generated: Option<SqlExpr>,
     /// `METADATA [FROM 'key']`: the key.
     pub metadata: Option<String>,
+    /// `VIRTUAL` behind that.
+    pub is_virtual: bool,
 }
 
 /// The watermark clause.
@@ -64,16 +88,17 @@ pub struct Watermark {
     pub column: String,
     /// Where it stands.
     pub span: Span,
-    /// The watermark's expression.
-    pub expr: SqlExpr,
+    /// The watermark's expression, if one is given.
+    pub expr: Option<SqlExpr>,
 }
 
-/// Parses a statement that starts with `CREATE [TEMPORARY] TABLE`.
+/// Parses a statement that starts with `CREATE [OR REPLACE] [TEMPORARY] TABLE`.
 pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError> {
     parser.expect_keyword(Keyword::CREATE)?;
+    let _optional = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
     let _optional = parser.parse_one_of_keywords(&[Keyword::TEMPORARY, Keyword::TEMP]);
     parser.expect_keyword(Keyword::TABLE)?;
-    let _optional = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let (name, span) = identifier(parser)?;
     let mut table = CreateTable {
         name,
@@ -82,33 +107,72 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError>
         watermark: None,
         primary_key: Vec::new(),
         options: BTreeMap::new(),
+        if_not_exists,
+        like: None,
+        query: None,
     };
-    parser.expect_token(&Token::LParen)?;
-    loop {
-        item(parser, &mut table)?;
-        if !parser.consume_token(&Token::Comma) {
-            break;
-        }
-    }
-    parser.expect_token(&Token::RParen)?;
-    if parser.parse_keyword(Keyword::COMMENT) {
-        parser.parse_literal_string()?;
-    }
-    if parser.parse_keyword(Keyword::WITH) {
-        parser.expect_token(&Token::LParen)?;
+    let opened = parser.peek_token();
+    let has_items = parser.consume_token(&Token::LParen);
+    if has_items {
         loop {
-            let (name, value) = name_value(parser)?;
-            table.options.insert(name, value);
+            item(parser, &mut table)?;
             if !parser.consume_token(&Token::Comma) {
                 break;
             }
         }
         parser.expect_token(&Token::RParen)?;
     }
-    if parser.peek_token().token != Token::EOF {
-        return parser.expected("the end of CREATE TABLE", parser.peek_token());
+    if parser.parse_keyword(Keyword::COMMENT) {
+        parser.parse_literal_string()?;
     }
+    refuse_partitions(parser)?;
+    if parser.parse_keyword(Keyword::WITH) {
+        options(parser, &mut table.options)?;
+    }
+    if parser.parse_keyword(Keyword::LIKE) {
+        table.like = Some(like::parse(parser)?);
+    } else if parser.parse_keyword(Keyword::AS) {
+        table.query = Some(statement::query(parser)?);
+    } else if !has_items {
+        return parser.expected("(, LIKE or AS", opened);
+    }
+    statement::end(parser, "CREATE TABLE")?;
     Ok(table)
+}
+
+/// How rows are spread over a sink's files or brokers' partitions is no part of a table's definition here.
+fn refuse_partitions(parser: &mut Parser<'_>) -> Result<(), ParserError> {
+    let token = parser.peek_token();
+    let word = ["PARTITIONED", "DISTRIBUTED"].into_iter().find(|word| is_word(&token.token, word));
+    word.map_or(Ok(()), |word| {
+        failed(
+            &format!("{word} is not supported: a table has no partitions of its own. leave it out"),
+            token.span,
+        )
+    })
+}
+
+/// `('name' = 'value', …)`.
+fn options(
+    parser: &mut Parser<'_>,
+    options: &mut BTreeMap<String, (String, Span)>,
+) -> Result<(), ParserError> {
+    parser.expect_token(&Token::LParen)?;
+    loop {
+        let span = parser.peek_token().span;
+        let (name, value) = name_value(parser)?;
+        options.insert(name, (value, span));
+        if !parser.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    parser.expect_token(&Token::RParen).map(|_| ())
+}
+
+/// An error with its place, in the parser's form.
+pub(crate) fn failed<T>(message: &str, span: Span) -> Result<T, ParserError> {
+    let (line, column) = (span.start.line, span.start.column);
+    Err(ParserError::ParserError(format!("{message} at Line: {line}, Column: {column}")))
 }
 
 fn item(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserError> {
@@ -116,45 +180,74 @@ fn item(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserEr
         parser.next_token();
         parser.next_token();
         let (column, span) = identifier(parser)?;
-        parser.expect_keyword(Keyword::AS)?;
-        let expr = parser.parse_expr()?;
+        let expr = if parser.parse_keyword(Keyword::AS) { Some(parser.parse_expr()?) } else { None };
         if table.watermark.is_some() {
-            return Err(ParserError::ParserError(format!(
-                "a table has one watermark at Line: {}, Column: {}",
-                span.start.line, span.start.column
-            )));
+            return failed("a table has one watermark", span);
         }
         table.watermark = Some(Watermark { column, span, expr });
         return Ok(());
     }
     if parser.parse_keyword(Keyword::CONSTRAINT) {
         identifier(parser)?;
+        if !is_word(&parser.peek_token().token, "PRIMARY") {
+            return parser.expected("PRIMARY KEY", parser.peek_token());
+        }
     }
+    let span = parser.peek_token().span;
     if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
+        let mut key = Vec::new();
         parser.expect_token(&Token::LParen)?;
         loop {
-            table.primary_key.push(identifier(parser)?.0);
+            key.push(identifier(parser)?);
             if !parser.consume_token(&Token::Comma) {
                 break;
             }
         }
         parser.expect_token(&Token::RParen)?;
-        let _optional = parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]);
-        return Ok(());
+        return primary_key(parser, table, key, span);
     }
-    table.columns.push(column(parser)?);
+    let column = column(parser, table)?;
+    table.columns.push(column);
     Ok(())
 }
 
-fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
+/// Notes a key, and reads what may stand behind it.
+fn primary_key(
+    parser: &mut Parser<'_>,
+    table: &mut CreateTable,
+    key: Vec<(String, Span)>,
+    span: Span,
+) -> Result<(), ParserError> {
+    if !table.primary_key.is_empty() {
+        return failed("a table has one PRIMARY KEY", span);
+    }
+    table.primary_key = key;
+    let enforced = parser.peek_token();
+    if parser.parse_keyword(Keyword::ENFORCED) {
+        return failed("nobody enforces a key here. write PRIMARY KEY … NOT ENFORCED", enforced.span);
+    }
+    let _optional = parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]);
+    Ok(())
+}
+
+fn column(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<Column, ParserError> {
     let (name, span) = identifier(parser)?;
-    let mut column = Column { name, span, data_type: None, generated: None, metadata: None };
+    let mut column = Column {
+        name,
+        span,
+        data_type: None,
+        is_required: false,
+        generated: None,
+        metadata: None,
+        is_virtual: false,
+    };
     if parser.parse_keyword(Keyword::AS) {
         column.generated = Some(expression(parser)?);
-        return Ok(column);
+    } else {
+        column.data_type = Some(parser.parse_data_type()?);
     }
-    column.data_type = Some(parser.parse_data_type()?);
     loop {
+        let place = parser.peek_token().span;
         if parser.parse_keywords(&[Keyword::GENERATED, Keyword::ALWAYS, Keyword::AS]) {
             parser.expect_token(&Token::LParen)?;
             column.generated = Some(expression(parser)?);
@@ -167,10 +260,18 @@ fn column(parser: &mut Parser<'_>) -> Result<Column, ParserError> {
             } else {
                 column.name.clone()
             });
-            let _optional = parser.parse_keyword(Keyword::VIRTUAL);
-        } else if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) || parser.parse_keyword(Keyword::NULL)
-        {
-            // Accepted as documentation: whether a JSON field is there is known only when it is read.
+            column.is_virtual = parser.parse_keyword(Keyword::VIRTUAL);
+        } else if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
+            primary_key(parser, table, vec![(column.name.clone(), column.span)], place)?;
+        } else if parser.parse_keyword(Keyword::CONSTRAINT) {
+            identifier(parser)?;
+            if !is_word(&parser.peek_token().token, "PRIMARY") {
+                return parser.expected("PRIMARY KEY", parser.peek_token());
+            }
+        } else if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) {
+            column.is_required = true;
+        } else if parser.parse_keyword(Keyword::NULL) {
+            // As if nothing were said.
         } else if parser.parse_keyword(Keyword::COMMENT) {
             parser.parse_literal_string()?;
         } else {

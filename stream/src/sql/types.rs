@@ -30,8 +30,12 @@ pub fn arrow_type(sql: &SqlType) -> Option<DataType> {
         // Digits after the sixth would be lost.
         SqlType::Timestamp(Some(7..), _) => return None,
         SqlType::Timestamp(..) | SqlType::Datetime(_) => timestamp_type(),
-        SqlType::Custom(name, _) => match name.to_string().to_uppercase().as_str() {
-            "TIMESTAMP_LTZ" | "TIMESTAMPTZ" => timestamp_type(),
+        SqlType::Custom(name, digits) => match name.to_string().to_uppercase().as_str() {
+            // As with TIMESTAMP, up to six digits.
+            "TIMESTAMP_LTZ" | "TIMESTAMPTZ" => match digits.first().map(|digits| digits.parse()) {
+                None | Some(Ok(0..=6_u8)) => timestamp_type(),
+                _ => return None,
+            },
             "STRING" => DataType::Utf8,
             _ => return None,
         },

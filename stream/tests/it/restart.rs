@@ -25,7 +25,7 @@ const SCRIPT: &str = "
     SET 'checkpoint.interval' = '20 ms';
     CREATE TABLE events (`time` TIMESTAMP(3), k STRING, v BIGINT, id BIGINT,
       WATERMARK FOR `time` AS `time` - INTERVAL '5' SECOND)
-    WITH ('connector' = 'memory', 'deduplicate.key' = 'id', 'idle-timeout' = '0 s');
+    WITH ('connector' = 'kept', 'deduplicate.key' = 'id', 'idle-timeout' = '0 s');
 
     CREATE TABLE minutes (w TIMESTAMP(3), k STRING, n BIGINT, total BIGINT, keys BIGINT)
     WITH ('connector' = 'collect', 'emit' = 'final');
@@ -75,7 +75,7 @@ fn records() -> Vec<Vec<Vec<u8>>> {
 
 fn with_memory(collected: &Collected, memory: &Memory) -> Connectors {
     let mut connectors = connectors(collected);
-    connectors.sources.register("memory", Arc::new(memory.clone()));
+    connectors.sources.register("kept", Arc::new(memory.clone()));
     connectors
 }
 
@@ -182,7 +182,7 @@ fn a_source_that_has_ended_holds_nothing_back() {
     const SCRIPT: &str = "
         SET 'checkpoint.interval' = '5 ms';
         CREATE TABLE events (`time` TIMESTAMP(3), k STRING, WATERMARK FOR `time` AS `time` - INTERVAL '5' SECOND)
-        WITH ('connector' = 'memory', 'idle-timeout' = '0 s');
+        WITH ('connector' = 'kept', 'idle-timeout' = '0 s');
         CREATE TABLE minutes (w TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
         CREATE VIEW both AS SELECT `time`, k FROM events UNION ALL SELECT `time`, k FROM ended;
         INSERT INTO minutes

@@ -86,7 +86,7 @@ fn kind(message: &str) -> String {
 
 /// A script as a report shows it.
 pub(crate) fn shown(script: &Script) -> String {
-    let mut text = script.streaming(|table| format!("'connector' = 'memory', 'files' = '{}'", table.files));
+    let mut text = script.streaming(|table| format!("'connector' = 'test', 'files' = '{}'", table.files));
     for sink in &script.sinks {
         text += &format!("-- in batch, {}:\n{};\n", sink.name, script.batch(sink));
     }

@@ -1,0 +1,2 @@
+-- add jar
+ADD JAR 'x.jar';

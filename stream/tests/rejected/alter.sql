@@ -1,0 +1,2 @@
+-- alter
+ALTER TABLE events SET ('path' = 'y');

@@ -1,0 +1,3 @@
+-- another time zone
+SET 'table.local-time-zone' = 'Europe/Paris';
+INSERT INTO out SELECT `time`, v FROM events;

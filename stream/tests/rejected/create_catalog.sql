@@ -1,0 +1,2 @@
+-- create catalog
+CREATE CATALOG c WITH ('type' = 'hive');

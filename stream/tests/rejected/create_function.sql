@@ -1,0 +1,2 @@
+-- create function
+CREATE TEMPORARY FUNCTION f AS 'x.Y';

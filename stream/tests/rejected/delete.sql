@@ -1,0 +1,2 @@
+-- delete
+DELETE FROM out WHERE n = 1;

@@ -1,0 +1,2 @@
+-- describe
+DESCRIBE events;

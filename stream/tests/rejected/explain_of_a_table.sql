@@ -1,0 +1,2 @@
+-- explain of a table
+EXPLAIN CREATE TABLE a (b INT);

@@ -1,0 +1,2 @@
+-- insert overwrite
+INSERT OVERWRITE out SELECT `time`, v FROM events;

@@ -1,0 +1,2 @@
+-- like an unknown table
+CREATE TABLE more WITH ('connector' = 'collect') LIKE ot;

@@ -1,0 +1,2 @@
+-- like with an unknown word
+CREATE TABLE more LIKE events (INCLUDING EVERYTHING);

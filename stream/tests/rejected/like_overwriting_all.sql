@@ -1,0 +1,2 @@
+-- like overwriting all
+CREATE TABLE more LIKE events (OVERWRITING ALL);

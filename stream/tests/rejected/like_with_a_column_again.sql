@@ -1,0 +1,2 @@
+-- like with a column again
+CREATE TABLE more (v BIGINT) WITH ('connector' = 'collect') LIKE events;

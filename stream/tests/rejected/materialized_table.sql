@@ -1,0 +1,2 @@
+-- a materialized table
+CREATE MATERIALIZED TABLE m FRESHNESS = INTERVAL '1' MINUTE AS SELECT v FROM events;

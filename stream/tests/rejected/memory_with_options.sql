@@ -1,0 +1,2 @@
+-- a memory table with options
+CREATE TABLE m (v BIGINT) WITH ('connector' = 'memory', 'format' = 'json');

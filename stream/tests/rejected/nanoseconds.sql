@@ -1,0 +1,2 @@
+-- nanoseconds
+CREATE TABLE more (a TIMESTAMP(9) WITH LOCAL TIME ZONE) WITH ('connector' = 'filesystem', 'path' = 'x');

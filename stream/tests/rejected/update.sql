@@ -1,0 +1,2 @@
+-- update
+UPDATE out SET n = 1;

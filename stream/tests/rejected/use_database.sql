@@ -1,0 +1,2 @@
+-- use
+USE shop;
