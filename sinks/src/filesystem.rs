@@ -1,15 +1,15 @@
-//! `filesystem`: final rows as JSON lines on a local disk.
+//! `filesystem`: final rows as lines on a local disk.
 //!
 //! # Options
 //!
 //! | Option | Default | Meaning |
 //! |---|---|---|
 //! | `path` | required | a folder or a file, as a plain path or a `file:///…` URL |
-//! | `format` | `json` | JSON, one object per line |
+//! | `format` | `json` | `json`, an object a line; `csv`, [separated fields](crate::format) |
 //! | `emit` | `final` | nothing else: a file's reader could not tell which rows still change |
 //!
 //! `path` is a file when it is one already, or when nothing is there and it ends in `.json`, `.jsonl` or
-//! `.ndjson`; otherwise a folder, which is created. A folder gets one file per epoch that has rows,
+//! `.ndjson` (`.csv`); otherwise a folder, which is created. A folder gets one file per epoch that has rows,
 //! `part-<epoch>.jsonl`. A file grows by the rows of each epoch.
 //!
 //! # Delivery

@@ -1,4 +1,4 @@
-//! `kafka`: rows as JSON records in a topic.
+//! `kafka`: rows as records in a topic.
 //!
 //! # Options
 //!
@@ -8,7 +8,7 @@
 //! | `properties.bootstrap.servers` | required | brokers, `host:port`, separated by commas |
 //! | `properties.*` | | any other setting of librdkafka, the prefix taken off |
 //! | `key.fields` | the PRIMARY KEY | columns of the record key, separated by `,` or `;` |
-//! | `format` | `json` | JSON |
+//! | `format` | `json` | `json`, or `csv` |
 //! | `emit` | `final` | `updates` or `final` |
 //!
 //! `acks` is `all` and the producer idempotent; both cannot be changed. `partitioner` is `murmur2_random`, as
@@ -16,7 +16,7 @@
 //!
 //! # Schema
 //!
-//! The value is a JSON object of all columns: numbers, strings, booleans, RFC 3339 times in UTC, `null`. The
+//! The value is a JSON object of all columns (or a line of CSV): numbers, strings, booleans, RFC 3339 times in UTC, `null`. The
 //! key is the text of the key column; of several columns the texts joined by `:`, with `%` and `:` in a value
 //! written `%25` and `%3A`, and NULL as `%null`. Without key columns, or where all are NULL, there is no key.
 //!

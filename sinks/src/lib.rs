@@ -38,6 +38,7 @@ pub mod print;
 pub mod redis;
 
 mod disk;
+mod format;
 mod json;
 mod keys;
 mod options;

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`sql`] | text to statements |
 //! | [`planner`] | statements to a job graph, through DataFusion's planner and optimiser |
-//! | [`source`], [`decode`] | bytes in, columns out |
+//! | [`source`], [`decode`], [`format`](mod@format) | bytes in, columns out; what the bytes mean |
 //! | [`operator`] | the streaming operators: filters, windows, ranks |
 //! | [`window`], [`time`] | window arithmetic; watermarks, epochs, offsets |
 //! | [`runtime`] | threads, channels, checkpoints: what makes a graph run |
@@ -19,6 +19,7 @@
 
 pub mod decode;
 pub mod error;
+pub mod format;
 pub mod ledger;
 pub mod operator;
 pub mod options;

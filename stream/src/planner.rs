@@ -43,6 +43,7 @@ mod relation;
 mod rules;
 mod settings;
 mod source;
+mod together;
 mod words;
 
 pub use self::{
@@ -68,6 +69,7 @@ use datafusion::{
 use self::{catalog::Catalog, graph::GraphBuilder, insert::Insert};
 use crate::{
     error::{SqlError, StreamError},
+    format::FormatRegistry,
     sink::{EmitMode, SinkRegistry},
     source::SourceRegistry,
     sql::{
@@ -83,6 +85,8 @@ pub struct Connectors {
     pub sources: SourceRegistry,
     /// Sinks by connector.
     pub sinks: SinkRegistry,
+    /// What sources' bytes may mean.
+    pub formats: FormatRegistry,
 }
 
 /// Plans a script. `values` fill its variables.
@@ -136,7 +140,7 @@ pub async fn plan(
         .into());
     }
     for Insert { sink, span, plans } in inserts {
-        let plan = insert::together(plans)?;
+        let plan = together::together(plans)?;
         let plan = optimised(&catalog, plan, span, sink.emit == EmitMode::Updates)?;
         graph.insert(&catalog, &plan, sink, span)?;
     }

@@ -47,6 +47,7 @@ pub mod intake;
 pub mod job;
 pub mod known;
 pub mod messages;
+mod metadata;
 mod open;
 pub mod partition;
 pub mod promises;

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 
 use crate::{
     error::StreamError,
-    table::TableDef,
+    table::{SourceMetadata, TableDef},
     time::{Offset, PartitionId},
 };
 
@@ -34,7 +34,17 @@ pub struct RawBatch {
     bytes: Vec<u8>,
     filled: usize,
     spans: Vec<(Range<usize>, Offset)>,
+    /// Of each record, where its table has a column that needs it; the keys are among the bytes.
+    envelopes: Vec<Enveloped>,
     turn: Option<u64>,
+}
+
+/// An [`Envelope`] whose key is a range of the batch's bytes.
+#[derive(Clone, Debug, Default)]
+struct Enveloped {
+    key: Option<Range<usize>>,
+    timestamp_ms: Option<i64>,
+    timestamp_type: &'static str,
 }
 
 impl RawBatch {
@@ -44,6 +54,26 @@ impl RawBatch {
         self.room(record.len()).copy_from_slice(record);
         self.filled += record.len();
         self.spans.push((start..self.filled, offset));
+    }
+
+    /// Appends a record with what came with it. Once a batch has an envelope, each of its records has one.
+    pub fn push_with(&mut self, record: &[u8], offset: Offset, envelope: &Envelope<'_>) {
+        self.push(record, offset);
+        let key = envelope.key.map(|key| {
+            let start = self.filled;
+            self.room(key.len()).copy_from_slice(key);
+            self.filled += key.len();
+            start..self.filled
+        });
+        let Envelope { timestamp_ms, timestamp_type, .. } = *envelope;
+        self.envelopes.push(Enveloped { key, timestamp_ms, timestamp_type });
+    }
+
+    /// What came with a record; nothing where that was not kept.
+    pub fn envelope(&self, index: usize) -> Envelope<'_> {
+        let Some(of) = self.envelopes.get(index) else { return Envelope::default() };
+        let key = of.key.clone().map(|key| &self.bytes[key]);
+        Envelope { key, timestamp_ms: of.timestamp_ms, timestamp_type: of.timestamp_type }
     }
 
     /// Free bytes behind what is filled, to read into; then [`filled`](Self::filled).
@@ -70,6 +100,7 @@ impl RawBatch {
     pub fn clear(&mut self) {
         self.filled = 0;
         self.spans.clear();
+        self.envelopes.clear();
         self.turn = None;
     }
 
@@ -122,6 +153,18 @@ impl RawBatch {
     pub fn turn(&self) -> Option<u64> {
         self.turn
     }
+}
+
+/// What came with a record besides its bytes. A reader keeps it only for tables that
+/// [want it](TableDef::wants_envelopes).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Envelope<'a> {
+    /// Its key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// Its timestamp in milliseconds since 1970, if it has one.
+    pub timestamp_ms: Option<i64>,
+    /// Who gave it: Kafka's name of that.
+    pub timestamp_type: &'static str,
 }
 
 /// Where to start reading a partition.
@@ -215,6 +258,11 @@ pub trait SourceFactory: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What it can tell of a record besides its bytes.
+    fn metadata(&self) -> &'static [SourceMetadata] {
+        &[]
+    }
+
     /// Connects and finds the partitions.
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError>;
 }
@@ -292,11 +340,6 @@ impl SourceOptions {
                            add WATERMARK FOR … to the table";
             return Err(options.bad("deduplicate.key", without));
         }
-        if !matches!(options.get("format").unwrap_or("json"), "json") {
-            return Err(options.bad("format", "a known format; 'json' is"));
-        }
-        // Flink needs to be told the form of times in JSON; here both forms are read as they come.
-        options.get("json.timestamp-format.standard");
         Ok(SourceOptions {
             allowed_lateness_us: micros("allowed-lateness", Duration::ZERO)?,
             idle_timeout: options.duration_or("idle-timeout", Duration::from_secs(30))?,

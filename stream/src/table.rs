@@ -46,8 +46,15 @@ pub enum ColumnKind {
     Physical,
     /// Computed from the record's own columns: `GENERATED ALWAYS AS (…) STORED`, or Flink's `name AS expr`.
     Generated(Expr),
-    /// Filled by the engine: `METADATA [FROM 'key']`.
+    /// Filled by the engine, in sinks: `METADATA [FROM 'key']`.
     Metadata(MetadataKey),
+    /// Known by the source besides the record's bytes: `METADATA [FROM 'key'] [VIRTUAL]`.
+    FromSource {
+        /// What is known.
+        metadata: SourceMetadata,
+        /// `VIRTUAL`: the table can be a sink, too, which then has no such column.
+        is_virtual: bool,
+    },
 }
 
 /// What the engine can fill into a metadata column.
@@ -81,6 +88,90 @@ impl MetadataKey {
     }
 }
 
+/// What a source may know of a record besides its bytes. Names are Flink's, and those of Arroyo that Flink has not.
+///
+/// | name | type | of |
+/// |---|---|---|
+/// | `key` | STRING (a key that is not UTF-8 makes a dead letter), or BYTES | Kafka |
+/// | `timestamp` | TIMESTAMP_LTZ; or BIGINT, in milliseconds | Kafka |
+/// | `timestamp-type` | STRING: `CreateTime`, `LogAppendTime`, `NoTimestampType` | Kafka |
+/// | `topic` | STRING | Kafka |
+/// | `partition` | INT or BIGINT | Kafka |
+/// | `offset` (in Arroyo `offset_id`) | BIGINT | Kafka |
+/// | `file.path`, `file.name` | STRING | files |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceMetadata {
+    /// The record's key.
+    Key,
+    /// Its timestamp.
+    Timestamp,
+    /// Who gave the timestamp.
+    TimestampType,
+    /// The topic that it is of.
+    Topic,
+    /// The number of the partition.
+    Partition,
+    /// Where it is in the partition.
+    Offset,
+    /// The path of the file.
+    FilePath,
+    /// The last part of the path.
+    FileName,
+}
+
+impl SourceMetadata {
+    /// All there are, by name.
+    pub const NAMES: [(&'static str, SourceMetadata); 9] = [
+        ("key", SourceMetadata::Key),
+        ("timestamp", SourceMetadata::Timestamp),
+        ("timestamp-type", SourceMetadata::TimestampType),
+        ("topic", SourceMetadata::Topic),
+        ("partition", SourceMetadata::Partition),
+        ("offset", SourceMetadata::Offset),
+        ("offset_id", SourceMetadata::Offset),
+        ("file.path", SourceMetadata::FilePath),
+        ("file.name", SourceMetadata::FileName),
+    ];
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, metadata)| *metadata)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+
+    /// The types that its column may have, the usual one first.
+    pub fn types(self) -> Vec<DataType> {
+        match self {
+            SourceMetadata::Key => vec![DataType::Utf8, DataType::Binary],
+            SourceMetadata::Timestamp => vec![timestamp_type(), DataType::Int64],
+            SourceMetadata::Partition => vec![DataType::Int32, DataType::Int64],
+            SourceMetadata::Offset => vec![DataType::Int64],
+            SourceMetadata::TimestampType
+            | SourceMetadata::Topic
+            | SourceMetadata::FilePath
+            | SourceMetadata::FileName => vec![DataType::Utf8],
+        }
+    }
+
+    /// The same in SQL's words, for errors.
+    pub fn expected(self) -> &'static str {
+        match self {
+            SourceMetadata::Key => "STRING or BYTES",
+            SourceMetadata::Timestamp => "TIMESTAMP_LTZ(3), or BIGINT for milliseconds",
+            SourceMetadata::Partition => "INT or BIGINT",
+            SourceMetadata::Offset => "BIGINT",
+            SourceMetadata::TimestampType
+            | SourceMetadata::Topic
+            | SourceMetadata::FilePath
+            | SourceMetadata::FileName => "STRING",
+        }
+    }
+}
+
 /// `WATERMARK FOR column AS column - INTERVAL delay`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WatermarkDef {
@@ -100,6 +191,15 @@ impl TableDef {
     /// The columns that an `INSERT` fills, by position: all but metadata columns.
     pub fn insert_columns(&self) -> impl Iterator<Item = &ColumnDef> {
         self.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Physical))
+    }
+
+    /// Whether some column is made of what comes with a record: its key, or its timestamp.
+    pub fn wants_envelopes(&self) -> bool {
+        use SourceMetadata::{Key, Timestamp, TimestampType};
+        let is_with_it = |kind: &ColumnKind| {
+            matches!(kind, ColumnKind::FromSource { metadata: Key | Timestamp | TimestampType, .. })
+        };
+        self.columns.iter().any(|column| is_with_it(&column.kind))
     }
 
     /// The connector's name, in lower case; empty when not given.

@@ -30,12 +30,16 @@ mod derive;
 mod explained;
 #[path = "it/extremes.rs"]
 mod extremes;
+#[path = "it/formats.rs"]
+mod formats;
 #[path = "it/functions.rs"]
 mod functions;
 #[path = "it/hostile.rs"]
 mod hostile;
 #[path = "it/idle.rs"]
 mod idle;
+#[path = "it/kafka_metadata.rs"]
+mod kafka_metadata;
 #[path = "it/language.rs"]
 mod language;
 #[path = "it/lateness.rs"]
@@ -44,6 +48,8 @@ mod lateness;
 mod many;
 #[path = "it/memory_tables.rs"]
 mod memory_tables;
+#[path = "it/metadata.rs"]
+mod metadata;
 #[path = "it/nested.rs"]
 mod nested;
 #[path = "it/numbers.rs"]

@@ -10,7 +10,7 @@ use stream::{
 };
 
 use super::{target::Target, writer::FilesystemSink};
-use crate::options;
+use crate::{format, options};
 
 /// Makes `filesystem` sinks.
 pub struct FilesystemSinkFactory;
@@ -23,6 +23,7 @@ impl SinkFactory for FilesystemSinkFactory {
 
     fn validate(&self, table: &TableDef) -> Result<(), StreamError> {
         path(table)?;
+        format::of(table)?;
         table.options.finish()
     }
 
@@ -31,19 +32,16 @@ impl SinkFactory for FilesystemSinkFactory {
     }
 
     async fn open(&self, table: &TableDef) -> Result<Box<dyn Sink>, StreamError> {
-        let target = Target::open(&table.name, path(table)?).await?;
-        Ok(Box::new(FilesystemSink::new(&table.name, target)))
+        let format = format::of(table)?;
+        let target = Target::open(&table.name, path(table)?, format.extensions()).await?;
+        Ok(Box::new(FilesystemSink::new(&table.name, target, format)))
     }
 }
 
-/// Reads all options; the path is the only one with something to say.
+/// Reads all options but the format's; the path is the only one with something to say.
 fn path(table: &TableDef) -> Result<PathBuf, StreamError> {
     options::ask_common(table);
     options::final_only(table)?;
-    match table.options.get("format") {
-        None | Some("json") => {}
-        Some(_) => return Err(table.options.bad("format", "'json', the only format of this connector")),
-    }
     options::local_path(table)
 }
 
@@ -62,7 +60,8 @@ mod tests {
             .validate(&table(&[], &[("connector", "filesystem"), ("path", "x"), ("format", "json")]))
             .unwrap();
         assert!(refusal(&[]).contains("option 'path' is missing"));
-        assert!(refusal(&[("path", "x"), ("format", "csv")]).contains("is not 'json'"));
+        FilesystemSinkFactory.validate(&table(&[], &[("path", "x"), ("format", "csv")])).unwrap();
+        assert!(refusal(&[("path", "x"), ("format", "avro")]).contains("these are: 'csv', 'json'"));
         assert!(refusal(&[("path", "x"), ("emit", "updates")]).contains("is not 'final'"));
         assert!(refusal(&[("path", "x"), ("paht", "x")]).contains("unknown option 'paht'"));
     }

@@ -34,19 +34,24 @@ pub(super) const TOKEN_VERSION: u32 = 1;
 
 /// A folder of parts, or one file that grows.
 pub(super) enum Target {
-    Folder { folder: PathBuf },
+    Folder { folder: PathBuf, extension: &'static str },
     File { folder: PathBuf, file: PathBuf },
 }
 
 impl Target {
-    /// Finds out which of both `path` is, and makes it ready.
-    pub(super) async fn open(table: &str, path: PathBuf) -> Result<Self, StreamError> {
+    /// Finds out which of both `path` is, and makes it ready. A file that is not there yet is told by its name's end,
+    /// one of `extensions`; parts of a folder have the first of them.
+    pub(super) async fn open(
+        table: &str,
+        path: PathBuf,
+        extensions: &'static [&'static str],
+    ) -> Result<Self, StreamError> {
         let is_file = match fs::metadata(&path).await {
             Ok(found) => found.is_file(),
             Err(_) => path
                 .extension()
                 .and_then(|extension| extension.to_str())
-                .is_some_and(|extension| ["json", "jsonl", "ndjson"].contains(&extension)),
+                .is_some_and(|extension| extensions.contains(&extension)),
         };
         let folder = match is_file {
             true => path.parent().map(Path::to_path_buf).unwrap_or_default(),
@@ -58,7 +63,8 @@ impl Target {
                 .map_err(|e| disk::error(table, "create the folder", &folder, e))?;
         }
         if !is_file {
-            return Ok(Target::Folder { folder });
+            let extension = extensions.first().copied().unwrap_or_default();
+            return Ok(Target::Folder { folder, extension });
         }
         cut_unfinished_line(&path).await.map_err(|e| disk::error(table, "mend the end of", &path, e))?;
         Ok(Target::File { folder, file: path })
@@ -67,7 +73,7 @@ impl Target {
     /// The folder in which hidden files are written: a rename must not cross file systems.
     pub(super) fn folder(&self) -> &Path {
         match self {
-            Target::Folder { folder } | Target::File { folder, .. } => folder,
+            Target::Folder { folder, .. } | Target::File { folder, .. } => folder,
         }
     }
 
@@ -81,8 +87,8 @@ impl Target {
     pub(super) async fn publish(&self, table: &str, epoch: Epoch, token: &Token) -> Result<(), StreamError> {
         let hidden = self.folder().join(&token.hidden);
         match self {
-            Target::Folder { folder } => {
-                let part = folder.join(format!("part-{epoch}.jsonl"));
+            Target::Folder { folder, extension } => {
+                let part = folder.join(format!("part-{epoch}.{extension}"));
                 publish_part(table, epoch, &hidden, &part).await?;
                 disk::sync_folder(folder).await.map_err(|e| disk::error(table, "sync", folder, e))
             }

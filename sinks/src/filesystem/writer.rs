@@ -14,11 +14,12 @@ use stream::{
 use tokio::{fs::File, io::AsyncWriteExt};
 
 use super::target::{TOKEN_VERSION, Target, Token};
-use crate::{disk, json, telemetry::SinkMetrics};
+use crate::{disk, format::RowFormat, telemetry::SinkMetrics};
 
 pub(super) struct FilesystemSink {
     table: String,
     target: Target,
+    format: Box<dyn RowFormat>,
     /// The hidden file of the epoch being written; opened by its first row.
     part: Option<Part>,
     metrics: SinkMetrics,
@@ -33,8 +34,9 @@ struct Part {
 }
 
 impl FilesystemSink {
-    pub(super) fn new(table: &str, target: Target) -> Self {
-        FilesystemSink { table: table.to_owned(), target, part: None, metrics: SinkMetrics::new(table) }
+    pub(super) fn new(table: &str, target: Target, format: Box<dyn RowFormat>) -> Self {
+        let metrics = SinkMetrics::new(table);
+        FilesystemSink { table: table.to_owned(), target, format, part: None, metrics }
     }
 
     async fn new_part(&self) -> Result<Part, StreamError> {
@@ -55,8 +57,8 @@ impl Sink for FilesystemSink {
             return Ok(());
         }
         let mut lines = Vec::new();
-        json::for_each_row(&rows.batch, |_, object| {
-            lines.extend_from_slice(object);
+        self.format.for_each_row(&rows.batch, &mut |row| {
+            lines.extend_from_slice(row);
             lines.push(b'\n');
             Ok(())
         })?;

@@ -11,7 +11,10 @@ use stream::{
 };
 
 use super::{producer::Records, writer::KafkaSink};
-use crate::options;
+use crate::{
+    format::{self, RowFormat},
+    options,
+};
 
 /// Makes `kafka` sinks.
 pub struct KafkaSinkFactory;
@@ -30,7 +33,7 @@ impl SinkFactory for KafkaSinkFactory {
     async fn open(&self, table: &TableDef) -> Result<Box<dyn Sink>, StreamError> {
         let config = KafkaConfig::read(table)?;
         let records = Records::open(&table.name, config.topic, config.brokers, &config.client).await?;
-        Ok(Box::new(KafkaSink::new(&table.name, config.key, records)))
+        Ok(Box::new(KafkaSink::new(&table.name, config.key, config.format, records)))
     }
 }
 
@@ -39,6 +42,7 @@ struct KafkaConfig {
     brokers: String,
     /// Indices of the key columns.
     key: Vec<usize>,
+    format: Box<dyn RowFormat>,
     client: ClientConfig,
 }
 
@@ -47,10 +51,7 @@ impl KafkaConfig {
         options::ask_common(table);
         let topic = table.options.require("topic")?.to_owned();
         let brokers = table.options.require("properties.bootstrap.servers")?.to_owned();
-        match table.options.get("format") {
-            None | Some("json") => {}
-            Some(_) => return Err(table.options.bad("format", "'json', the only format of this connector")),
-        }
+        let format = format::of(table)?;
         let key = match options::columns(table, "key.fields")? {
             Some(names) => names,
             None => table.primary_key.clone(),
@@ -58,7 +59,7 @@ impl KafkaConfig {
         let index = |name: &String| table.columns.iter().position(|column| column.name == *name);
         let key = key.iter().filter_map(index).collect();
         let client = client(table, table.options.with_prefix("properties."))?;
-        Ok(KafkaConfig { topic, brokers, key, client })
+        Ok(KafkaConfig { topic, brokers, key, format, client })
     }
 }
 
@@ -112,7 +113,7 @@ mod tests {
         assert!(refusal(&[("topic", "x")]).contains("'properties.bootstrap.servers' is missing"));
         assert!(refusal(&[("topic", "x"), BROKERS, ("properties.acks", "1")]).contains("properties.acks"));
         assert!(refusal(&[("topic", "x"), BROKERS, ("key.fields", "b")]).contains("no column 'b'"));
-        assert!(refusal(&[("topic", "x"), BROKERS, ("format", "avro")]).contains("is not 'json'"));
+        assert!(refusal(&[("topic", "x"), BROKERS, ("format", "avro")]).contains("these are: 'csv', 'json'"));
         assert!(refusal(&[("topic", "x"), BROKERS, ("topik", "y")]).contains("unknown option 'topik'"));
     }
 

@@ -8,18 +8,19 @@ use stream::{
 };
 
 use super::producer::Records;
-use crate::{json, keys::KeyText, telemetry::SinkMetrics};
+use crate::{format::RowFormat, keys::KeyText, telemetry::SinkMetrics};
 
 pub(super) struct KafkaSink {
     /// Indices of the key columns.
     key: Vec<usize>,
+    format: Box<dyn RowFormat>,
     records: Records,
     metrics: SinkMetrics,
 }
 
 impl KafkaSink {
-    pub(super) fn new(table: &str, key: Vec<usize>, records: Records) -> Self {
-        KafkaSink { key, records, metrics: SinkMetrics::new(table) }
+    pub(super) fn new(table: &str, key: Vec<usize>, format: Box<dyn RowFormat>, records: Records) -> Self {
+        KafkaSink { key, format, records, metrics: SinkMetrics::new(table) }
     }
 }
 
@@ -32,8 +33,8 @@ impl Sink for KafkaSink {
         };
         // Encoded first: the encoder borrows Arrow arrays that must not be held across a wait.
         let (mut objects, mut ends) = (Vec::new(), Vec::with_capacity(rows.batch.num_rows()));
-        json::for_each_row(&rows.batch, |_, object| {
-            objects.extend_from_slice(object);
+        self.format.for_each_row(&rows.batch, &mut |row| {
+            objects.extend_from_slice(row);
             ends.push(objects.len());
             Ok(())
         })?;

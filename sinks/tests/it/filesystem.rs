@@ -147,3 +147,22 @@ async fn a_path_that_cannot_be_made_is_named() {
     let error = support::refusal(&table(&blocker.join("folder"))).await;
     assert!(error.contains("cannot create the folder") && error.contains("file/folder"), "{error}");
 }
+
+#[tokio::test]
+async fn rows_as_separated_fields() {
+    let temp = TempDir::new().unwrap();
+    let path = temp.path().join("parts");
+    let options = [
+        ("connector", "filesystem"),
+        ("path", path.to_str().unwrap()),
+        ("format", "csv"),
+        ("csv.field-delimiter", ";"),
+    ];
+    let mut sink = support::open(&window_table("t", &options)).await.unwrap();
+    commit(sink.as_mut(), 1, window_rows(&[(60_000, "a;b", 1), (60_000, "c", 2)])).await;
+    sink.close().await.unwrap();
+    assert_eq!(visible(&path), ["part-1.csv"]);
+    let window = "1970-01-01 00:00:00.000Z;1970-01-01 00:01:00.000Z";
+    let text = fs::read_to_string(path.join("part-1.csv")).unwrap();
+    assert_eq!(text, format!("{window};\"a;b\";1\n{window};c;2\n"));
+}

@@ -23,6 +23,7 @@ pub mod codes;
 pub mod column;
 pub mod columns;
 pub mod fallback;
+pub mod format;
 pub mod order;
 pub mod scan;
 pub mod text;

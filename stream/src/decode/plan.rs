@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::{
+    array::ArrayRef,
+    datatypes::{FieldRef, Schema, SchemaRef},
+    record_batch::{RecordBatch, RecordBatchOptions},
+};
 use datafusion::physical_expr::PhysicalExpr;
+
+use crate::error::StreamError;
 
 /// A BOOLEAN column computed from one text field, once per distinct value.
 ///
@@ -45,5 +51,28 @@ impl DecodePlan {
         let derived = self.derived.iter().map(|derived| &derived.field);
         let fields: Vec<FieldRef> = columns.chain(derived).map(Arc::clone).collect();
         Arc::new(Schema::new_with_metadata(fields, self.fields.metadata().clone()))
+    }
+
+    /// A batch in the plan's [`schema`](Self::schema) from the values of all fields, derived columns computed at once:
+    /// for decoders that make whole columns first.
+    pub fn batch(
+        &self,
+        schema: &SchemaRef,
+        values: &[ArrayRef],
+        rows: usize,
+    ) -> Result<RecordBatch, StreamError> {
+        let missing = || StreamError::internal("a field that was asked for is missing");
+        let mut columns = Vec::with_capacity(self.columns.len() + self.derived.len());
+        for index in &self.columns {
+            columns.push(Arc::clone(values.get(*index).ok_or_else(missing)?));
+        }
+        for derived in &self.derived {
+            let alone = Arc::new(self.fields.project(&[derived.column])?);
+            let text = Arc::clone(values.get(derived.column).ok_or_else(missing)?);
+            let alone = RecordBatch::try_new(alone, vec![text])?;
+            columns.push(derived.expr.evaluate(&alone)?.into_array(rows)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
     }
 }

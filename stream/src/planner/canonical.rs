@@ -178,9 +178,15 @@ pub(super) fn declared<'a>(
     while let Some(name) = wanted.pop() {
         let Some(column) = table.columns.iter().find(|column| column.name == name) else { continue };
         let mut text = format!("{} {}", column_text(table, &name), column.data_type);
-        if let ColumnKind::Generated(expr) = &column.kind {
-            text.push_str(&format!(" as {}", columns.text(expr)?));
-            wanted.extend(expr.column_refs().into_iter().map(|column| column.name.clone()));
+        match &column.kind {
+            ColumnKind::Generated(expr) => {
+                text.push_str(&format!(" as {}", columns.text(expr)?));
+                wanted.extend(expr.column_refs().into_iter().map(|column| column.name.clone()));
+            }
+            ColumnKind::FromSource { metadata, .. } => {
+                text.push_str(&format!(" from metadata {}", metadata.name()));
+            }
+            ColumnKind::Physical | ColumnKind::Metadata(_) => {}
         }
         texts.insert(text);
     }
@@ -203,13 +209,26 @@ pub(super) fn source_identity(
     let mut details = vec![("table", table.name.clone()), ("connector", table.connector())];
     details.extend(outside);
     details.extend([
-        ("format", table.options.get("format").unwrap_or("json").to_owned()),
+        ("format", format_text(table)),
         ("event time", time.map(|time| time.column.clone()).unwrap_or_default()),
         ("watermark delay", time.map(|time| interval_text(time.delay_us)).unwrap_or_default()),
         ("deduplication", deduplicated),
         ("columns", used.into_iter().collect::<Vec<_>>().join(", ")),
     ]);
     Ok(Identity::new("source", details))
+}
+
+/// A table's format with its options, since records mean something else with others.
+fn format_text(table: &TableDef) -> String {
+    let format = table.options.get("format").unwrap_or("json");
+    let own = format!("{format}.");
+    // Either form of times is read as it comes, and what cannot be read is set aside in any case.
+    let means_nothing =
+        |name: &str| name.ends_with(".timestamp-format.standard") || name.ends_with(".ignore-parse-errors");
+    let options = table.options.values().iter();
+    let options = options.filter(|(name, _)| name.starts_with(&own) && !means_nothing(name));
+    let options: String = options.map(|(name, value)| format!(", {name} '{value}'")).collect();
+    format!("{format}{options}")
 }
 
 /// What a sink's commits are known by. `outside` is what it writes outside, by its connector.

@@ -35,6 +35,8 @@ pub struct Catalog {
     /// By table, the columns that an `INSERT` has to name.
     required: BTreeMap<String, Vec<String>>,
     memory: BTreeMap<String, memory::Memory>,
+    /// By table, where its name stands and where those of its own columns do.
+    places: BTreeMap<String, (Span, BTreeMap<String, Span>)>,
 }
 
 impl Catalog {
@@ -58,6 +60,7 @@ impl Catalog {
             names: Vec::new(),
             required: BTreeMap::new(),
             memory: BTreeMap::new(),
+            places: BTreeMap::new(),
         })
     }
 
@@ -79,6 +82,12 @@ impl Catalog {
     /// Whether an `INSERT` that names columns has to name this one.
     pub fn is_required(&self, table: &str, column: &str) -> bool {
         self.required.get(table).is_some_and(|columns| columns.iter().any(|known| known == column))
+    }
+
+    /// Where a column of a table is declared, or the table where it has the column of another.
+    pub fn place(&self, table: &str, column: &str) -> Span {
+        let places = self.places.get(table);
+        places.map_or(Span::empty(), |(span, columns)| columns.get(column).copied().unwrap_or(*span))
     }
 
     /// An error at a place in the script.

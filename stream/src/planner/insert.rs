@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::{compute::can_cast_types, datatypes::FieldRef};
 use datafusion::{
     common::{Column, ScalarValue},
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Union, cast},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast},
     sql::sqlparser::tokenizer::Span,
 };
 
@@ -71,22 +71,24 @@ pub(super) fn shown(plan: &LogicalPlan) -> SinkPlan {
     SinkPlan { identity: sink_identity(&table, Vec::new()), table, emit: EmitMode::Updates }
 }
 
-/// The rows of all these plans of one schema.
-pub(super) fn together(mut plans: Vec<LogicalPlan>) -> Result<LogicalPlan, StreamError> {
-    match plans.len() {
-        1 => plans.pop().ok_or_else(|| StreamError::internal("a plan got lost")),
-        _ => {
-            let plans = plans.into_iter().map(Arc::new).collect();
-            Ok(LogicalPlan::Union(Union::try_new_with_loose_types(plans)?))
-        }
-    }
-}
-
 /// The sink of the table `name`, whose options are looked at.
 fn sink(catalog: &Catalog, connectors: &Connectors, name: &str, span: Span) -> Result<SinkPlan, StreamError> {
-    let Some(table) = catalog.table(name) else {
+    let Some(declared) = catalog.table(name) else {
         return Err(catalog.unknown_table(name, span).into());
     };
+    // What only a source knows is no column of a sink, and must not look as if it were written.
+    let mut table = declared.clone();
+    table.columns.retain(|column| !matches!(column.kind, ColumnKind::FromSource { .. }));
+    if let Some((column, metadata)) = declared.columns.iter().find_map(|column| match column.kind {
+        ColumnKind::FromSource { metadata, is_virtual: false } => Some((column, metadata)),
+        _ => None,
+    }) {
+        let message = format!("metadata '{}' of table {name} can only be read, not written", metadata.name());
+        return Err(catalog
+            .error(catalog.place(name, &column.name), message)
+            .with_help("write VIRTUAL behind it, where the table is a source, too, or leave it out")
+            .into());
+    }
     let connector = table.connector();
     if connector.is_empty() {
         return Err(StreamError::MissingOption { table: table.name.clone(), option: "connector".to_owned() });
@@ -101,8 +103,8 @@ fn sink(catalog: &Catalog, connectors: &Connectors, name: &str, span: Span) -> R
         Some("updates") => EmitMode::Updates,
         Some(_) => return Err(table.options.bad("emit", "'final' or 'updates'")),
     };
-    factory.validate(table)?;
-    SinkPlan::of(table.clone(), factory.as_ref(), emit)
+    factory.validate(&table)?;
+    SinkPlan::of(table, factory.as_ref(), emit)
 }
 
 /// Maps a query's columns to the table's, by position, and casts.

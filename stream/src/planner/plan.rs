@@ -12,7 +12,7 @@ use crate::{
     operator::{rank::RankSpec, step::Step, whole::WholeSpec, window_aggregate::WindowAggregateSpec},
     sink::{EmitMode, SinkFactory},
     source::SourceOptions,
-    table::TableDef,
+    table::{SourceMetadata, TableDef},
     window::WindowSpec,
 };
 
@@ -54,9 +54,11 @@ pub struct SourcePlan {
     pub options: SourceOptions,
     /// What is decoded of a record.
     pub decode: DecodePlan,
-    /// The columns computed from decoded ones, appended in this order.
+    /// What is known of a record besides its bytes, as columns.
+    pub metadata: Vec<(SourceMetadata, FieldRef)>,
+    /// The columns computed from those, appended in this order.
     pub generated: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
-    /// Decoded, then generated, then derived columns.
+    /// Decoded columns, then metadata, then generated, then derived ones.
     pub schema: SchemaRef,
     /// Index of the event-time column, if the table has a watermark.
     pub time_column: Option<usize>,

@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::datatypes::{Field, Schema};
-use datafusion::{common::DFSchema, sql::sqlparser::tokenizer::Span};
+use datafusion::common::DFSchema;
 
 use super::{Connectors, SourcePlan, canonical::source_identity, catalog::Catalog};
 use crate::{
     decode::plan::DecodePlan,
     error::StreamError,
-    source::SourceOptions,
-    table::{ColumnKind, TableDef},
+    source::{SourceFactory, SourceOptions},
+    table::{ColumnDef, ColumnKind, SourceMetadata, TableDef},
 };
 
 /// Plans a source for the columns that are wanted of it.
@@ -32,7 +32,6 @@ pub(super) fn source(
     };
     let options = SourceOptions::read(table)?;
     factory.validate(table)?;
-    table.options.finish()?;
 
     let mut needed: BTreeSet<&str> = wanted.clone();
     needed.extend(table.watermark.as_ref().map(|watermark| watermark.column.as_str()));
@@ -41,40 +40,48 @@ pub(super) fn source(
     let mut inputs: BTreeSet<String> = BTreeSet::new();
     for column in table.columns.iter().filter(|column| needed.contains(column.name.as_str())) {
         match &column.kind {
-            ColumnKind::Physical => {
+            ColumnKind::Physical | ColumnKind::FromSource { .. } => {
                 inputs.insert(column.name.clone());
             }
             ColumnKind::Generated(expr) => {
                 inputs.extend(expr.column_refs().into_iter().map(|c| c.name.clone()))
             }
             ColumnKind::Metadata(_) => {
-                return Err(catalog
-                    .error(
-                        Span::empty(),
-                        format!(
-                            "metadata column '{}' of table {} can only be written, not read",
-                            column.name, table.name
-                        ),
-                    )
-                    .into());
+                let message = format!(
+                    "metadata column '{}' of table {} can only be written, not read",
+                    column.name, table.name
+                );
+                return Err(catalog.error(catalog.place(&table.name, &column.name), message).into());
             }
         }
     }
-    let field = |column: &crate::table::ColumnDef| Field::new(&column.name, column.data_type.clone(), true);
-    let decoded: Vec<Field> = table.columns.iter().filter(|c| inputs.contains(&c.name)).map(field).collect();
-    let decoded = Arc::new(Schema::new(decoded));
-    let physical = DFSchema::try_from(decoded.as_ref().clone())?;
-    let mut fields: Vec<Arc<Field>> = decoded.fields().iter().cloned().collect();
+    let field = |column: &ColumnDef| Arc::new(Field::new(&column.name, column.data_type.clone(), true));
+    let (mut fields, mut metadata): (Vec<Arc<Field>>, Vec<_>) = (Vec::new(), Vec::new());
+    for column in table.columns.iter().filter(|column| inputs.contains(&column.name)) {
+        match column.kind {
+            ColumnKind::FromSource { metadata: known, .. } => {
+                offers(catalog, factory.as_ref(), table, column, known)?;
+                metadata.push((known, field(column)));
+            }
+            _ => fields.push(field(column)),
+        }
+    }
+    let decoded = Arc::new(Schema::new(fields.clone()));
+    fields.extend(metadata.iter().map(|(_, field)| Arc::clone(field)));
+    let physical = DFSchema::try_from(Schema::new(fields.clone()))?;
     let mut generated = Vec::new();
     for column in table.columns.iter().filter(|column| needed.contains(column.name.as_str())) {
         if let ColumnKind::Generated(expr) = &column.kind {
             let expr = catalog.state().create_physical_expr(expr.clone(), &physical)?;
-            let field = Arc::new(field(column));
-            fields.push(Arc::clone(&field));
-            generated.push((expr, field));
+            fields.push(field(column));
+            generated.push((expr, field(column)));
         }
     }
     let schema = Arc::new(Schema::new(fields));
+    // Made to find what is wrong with it before anything is read.
+    let decode = DecodePlan::all(decoded);
+    let _unused = connectors.formats.of(table)?.decoder(table, decode.clone())?;
+    table.options.finish()?;
     let time_column = match &table.watermark {
         None => None,
         Some(watermark) => Some(schema.index_of(&watermark.column)?),
@@ -85,10 +92,33 @@ pub(super) fn source(
         table: table.clone(),
         identity: source_identity(table, &options, factory.identity(table)?)?,
         options,
-        decode: DecodePlan::all(decoded),
+        decode,
+        metadata,
         generated,
         schema,
         time_column,
         deduplicate_columns,
+    })
+}
+
+/// Whether records of the table's connector have the metadata of a column.
+fn offers(
+    catalog: &Catalog,
+    factory: &dyn SourceFactory,
+    table: &TableDef,
+    column: &ColumnDef,
+    metadata: SourceMetadata,
+) -> Result<(), StreamError> {
+    let offered = factory.metadata();
+    if offered.contains(&metadata) {
+        return Ok(());
+    }
+    let connector = table.connector();
+    let message = format!("records of the connector '{connector}' have no metadata '{}'", metadata.name());
+    let error = catalog.error(catalog.place(&table.name, &column.name), message);
+    let names: Vec<&str> = offered.iter().map(|known| known.name()).collect();
+    Err(match names.is_empty() {
+        true => error.into(),
+        false => error.with_help(format!("they have {}", names.join(", "))).into(),
     })
 }

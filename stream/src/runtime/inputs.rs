@@ -11,8 +11,8 @@ use super::{
     worker::{WorkerPartition, WorkerSource},
 };
 use crate::{
-    decode::json::JsonDecoder,
     error::StreamError,
+    format::FormatRegistry,
     ledger::{SourceCounters, SourceLedger},
     planner::{JobPlan, LocalPlan},
     source::{RawBatch, Source, StartAt},
@@ -83,7 +83,7 @@ pub(super) fn inputs(
 
 /// The sources as one worker of so many reads them.
 pub(super) fn worker_sources(
-    plan: &JobPlan,
+    (plan, formats): (&JobPlan, &FormatRegistry),
     inputs: &[Input],
     counters: &[(String, Arc<SourceCounters>)],
     clock: &Clock,
@@ -108,7 +108,7 @@ pub(super) fn worker_sources(
                 clock: Arc::clone(clock),
             },
             reader: input.source.reader(&starts)?,
-            decoder: Box::new(JsonDecoder::new(&source.table.name, source.decode.clone())?),
+            decoder: formats.of(&source.table)?.decoder(&source.table, source.decode.clone())?,
             batches: partitions.iter().map(|_| RawBatch::default()).collect(),
             partitions,
             counters: Arc::clone(&counters[index].1),

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray},
     compute::{concat, filter_record_batch},
-    datatypes::TimestampMicrosecondType,
+    datatypes::{Schema, TimestampMicrosecondType},
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 
 use super::{
     clock::Clock,
     dead_letters::{DeadLetter, Kind},
+    metadata::{refuses, values},
 };
 use crate::{
     decode::{Decoder, Reject},
@@ -99,7 +100,8 @@ impl Records<'_> {
         for reject in decoded.rejects {
             self.dead_letter(reject, intake);
         }
-        let (batch, mut records) = self.generate(decoded.batch, decoded.records, intake)?;
+        let (batch, records) = self.with_metadata(decoded.batch, decoded.records, intake)?;
+        let (batch, mut records) = self.generate(batch, records, intake)?;
         let batch = match self.plan.source.time_column {
             Some(column) => self.with_event_time(batch, column, &mut records, intake)?,
             None => batch,
@@ -128,6 +130,46 @@ impl Records<'_> {
         }
     }
 
+    /// Puts what is known of the records besides their bytes behind the decoded columns.
+    fn with_metadata(
+        &self,
+        mut batch: RecordBatch,
+        mut records: Vec<u32>,
+        intake: &mut Intake,
+    ) -> Result<(RecordBatch, Vec<u32>), StreamError> {
+        let metadata = &self.plan.source.metadata;
+        if metadata.is_empty() {
+            return Ok((batch, records));
+        }
+        let refused = |record: u32| {
+            metadata.iter().find_map(|(known, field)| refuses(*known, field.data_type(), self.raw, record))
+        };
+        let reasons: Vec<Option<String>> = records.iter().map(|record| refused(*record)).collect();
+        if reasons.iter().any(Option::is_some) {
+            let keep: BooleanArray = reasons.iter().map(|reason| Some(reason.is_none())).collect();
+            batch = filter_record_batch(&batch, &keep)?;
+            let mut kept = Vec::with_capacity(batch.num_rows());
+            for (record, reason) in records.into_iter().zip(reasons) {
+                match reason {
+                    None => kept.push(record),
+                    Some(reason) => self.dead_letter(Reject { record, reason }, intake),
+                }
+            }
+            records = kept;
+        }
+        let decoded = self.plan.source.decode.columns.len();
+        let mut columns = batch.columns().to_vec();
+        let mut fields = batch.schema().fields().to_vec();
+        for (index, (known, field)) in metadata.iter().enumerate() {
+            let values = values(*known, field.data_type(), self.raw, self.partition, &records)?;
+            columns.insert(decoded + index, values);
+            fields.insert(decoded + index, Arc::clone(field));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(records.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
+        Ok((batch, records))
+    }
+
     /// Appends the generated columns. A row for which one fails is a dead letter.
     fn generate(
         &self,
@@ -138,9 +180,10 @@ impl Records<'_> {
         if batch.num_rows() == 0 {
             return Ok((RecordBatch::new_empty(Arc::clone(&self.plan.source.schema)), records));
         }
-        // Decoded columns, generated ones, then those that the decoder derived.
+        // Decoded columns and metadata, generated ones, then those that the decoder derived.
+        let read = self.plan.source.decode.columns.len() + self.plan.source.metadata.len();
         let in_order = |batch: &RecordBatch, generated: Vec<ArrayRef>| -> Vec<ArrayRef> {
-            let (decoded, derived) = batch.columns().split_at(self.plan.source.decode.columns.len());
+            let (decoded, derived) = batch.columns().split_at(read);
             decoded.iter().cloned().chain(generated).chain(derived.iter().cloned()).collect()
         };
         let evaluate = |batch: &RecordBatch| -> Result<Vec<ArrayRef>, StreamError> {

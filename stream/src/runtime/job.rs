@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     error::StreamError,
+    format::FormatRegistry,
     ledger::Ledger,
     planner::{Connectors, JobPlan, SinkPlan},
     sink::Sink,
@@ -102,8 +103,14 @@ impl Job {
         let inputs = inputs::inputs(&plan, sources.clone(), (&checkpoint, &promised), store.is_some())?;
         let cores = options.parallelism.unwrap_or_else(cores);
         let (merge_sender, merge_inbox) = mpsc::channel(MERGE_QUEUE);
-        let workers =
-            Workers { plan: &plan, inputs: &inputs, clock: &options.clock, epoch, merge: merge_sender };
+        let workers = Workers {
+            plan: &plan,
+            formats: &connectors.formats,
+            inputs: &inputs,
+            clock: &options.clock,
+            epoch,
+            merge: merge_sender,
+        };
         let (workers, mut graph) = workers.prepare(cores, &status, &control)?;
         graph.restore(checkpoint.operators.into_iter().map(|operator| operator.node).collect())?;
         let from_workers = workers.iter().map(|_| FromWorker::default()).collect();
@@ -194,6 +201,7 @@ fn control(epoch: Epoch, promised: &[Watermark]) -> Control {
 /// What compute threads are made of.
 struct Workers<'a> {
     plan: &'a JobPlan,
+    formats: &'a FormatRegistry,
     inputs: &'a [Input],
     clock: &'a Clock,
     epoch: Epoch,
@@ -214,8 +222,8 @@ impl Workers<'_> {
         let mut graph = Graph::new(self.plan, count)?;
         let mut workers = Vec::with_capacity(count);
         for worker in 0..count {
-            let sources =
-                worker_sources(self.plan, self.inputs, status.sources(), self.clock, (worker, count))?;
+            let plan = (self.plan, self.formats);
+            let sources = worker_sources(plan, self.inputs, status.sources(), self.clock, (worker, count))?;
             for source in &sources {
                 graph.expect(source.source, worker);
             }

@@ -87,7 +87,9 @@ fn with_metadata(table: &TableDef, rows: &SinkRows) -> Result<RecordBatch, Strea
                 Some(array) => Arc::clone(array),
                 None => return Err(StreamError::internal("a sink was given too few columns")),
             },
-            ColumnKind::Generated(_) => arrow::array::new_null_array(&column.data_type, count),
+            ColumnKind::Generated(_) | ColumnKind::FromSource { .. } => {
+                arrow::array::new_null_array(&column.data_type, count)
+            }
         });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(count));

@@ -1,19 +1,21 @@
-//! Files of JSON lines: `'connector' = 'filesystem'`.
+//! Files of lines, each a record: `'connector' = 'filesystem'`.
 //!
 //! | option | meaning | default |
 //! |---|---|---|
 //! | `path` | a file, a folder of files, or a `file://` URL of either | required |
-//! | `format` | `json`: one object a line | `json` |
+//! | `format` | of a line: see [`format`](mod@crate::format) | `json` |
 //!
 //! Each file is a partition, so each has its own watermark; files of a folder are taken in the order of their
 //! names, and hidden ones (`.`, `_` in front) are left out. The source is bounded: it reads what is there when
 //! it is opened. A record's offset is its byte offset in the file. An empty line is a record without content: a
 //! dead letter, so that the ledger accounts for every line.
 //!
+//! Its records have the metadata `file.path` and `file.name`.
+//!
 //! A file is read in runs: run `n` has the lines that begin in the file's `n`-th mebibyte. Threads that share a
 //! file take runs in turn and need nothing from each other to find their lines.
 //!
-//! Left out for now: compressed files, other formats, watching a folder for new files.
+//! Left out for now: compressed files, formats whose records are not lines, watching a folder for new files.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -32,7 +34,7 @@ use async_trait::async_trait;
 use super::{Polled, RawBatch, Reader, Source, SourceFactory, StartAt};
 use crate::{
     error::StreamError,
-    table::TableDef,
+    table::{SourceMetadata, TableDef},
     time::{Offset, PartitionId},
 };
 
@@ -55,6 +57,10 @@ impl SourceFactory for FilesystemFactory {
 
     fn identity(&self, table: &TableDef) -> Result<Vec<(&'static str, String)>, StreamError> {
         Ok(vec![("path", path_of(table)?.display().to_string())])
+    }
+
+    fn metadata(&self) -> &'static [SourceMetadata] {
+        &[SourceMetadata::FilePath, SourceMetadata::FileName]
     }
 
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
@@ -257,7 +263,7 @@ impl Runs {
                 searched = batch.buffer().len();
                 if searched - line > MAX_LINE_BYTES {
                     return Err(std::io::Error::other(format!(
-                        "a line longer than {MAX_LINE_BYTES} bytes at offset {}; the file must have one JSON object a line",
+                        "a line longer than {MAX_LINE_BYTES} bytes at offset {}; the file must have one record a line",
                         base + u64::try_from(line).unwrap_or(u64::MAX)
                     )));
                 }

@@ -8,7 +8,10 @@
 //! | `properties.*` | anything else librdkafka understands | |
 //! | `scan.startup.mode` | `group-offsets` (earliest where none is committed), `earliest-offset`, `latest-offset` | `group-offsets` |
 //! | `scan.bounded.mode` | `unbounded`, or `latest-offset`: stop at the end that the topic had when it was opened | `unbounded` |
-//! | `format` | `json` | `json` |
+//! | `format` | of a record: see [`format`](mod@crate::format) | `json` |
+//!
+//! Its records have the [metadata](SourceMetadata) `key`, `timestamp`, `timestamp-type`, `topic`, `partition` and
+//! `offset`. Headers and the leader's epoch are left out.
 //!
 //! Partitions are assigned by the engine, not by a consumer group: a partition belongs to one thread for the
 //! whole run. Positions go to the group all the same, so that lag tools show them and a restart without
@@ -36,7 +39,7 @@ use self::{
 use super::{Reader, Source, SourceFactory, StartAt};
 use crate::{
     error::StreamError,
-    table::TableDef,
+    table::{SourceMetadata, TableDef},
     time::{Offset, PartitionId},
 };
 
@@ -63,6 +66,8 @@ struct Config {
     properties: BTreeMap<String, String>,
     startup: Startup,
     bounded: bool,
+    /// Some column is made of records' keys or timestamps.
+    envelopes: bool,
 }
 
 impl Config {
@@ -95,7 +100,8 @@ impl Config {
         let servers = options.require("properties.bootstrap.servers")?.to_owned();
         let mut properties = options.with_prefix("properties.");
         properties.entry("group.id".to_owned()).or_insert_with(|| format!("plamatio-{}", table.name));
-        Ok(Config { table: table.name.clone(), topics, servers, properties, startup, bounded })
+        let envelopes = table.wants_envelopes();
+        Ok(Config { table: table.name.clone(), topics, servers, properties, startup, bounded, envelopes })
     }
 
     fn client(&self) -> ClientConfig {
@@ -151,6 +157,11 @@ impl SourceFactory for KafkaFactory {
         let mut topics = Config::read(table)?.topics;
         topics.sort_unstable();
         Ok(vec![("topic", topics.join(", "))])
+    }
+
+    fn metadata(&self) -> &'static [SourceMetadata] {
+        use SourceMetadata::{Key, Offset, Partition, Timestamp, TimestampType, Topic};
+        &[Key, Timestamp, TimestampType, Topic, Partition, Offset]
     }
 
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {

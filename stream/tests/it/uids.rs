@@ -26,7 +26,7 @@ use crate::{
 /// The table of all scripts here, and its relation per minute.
 const EVENTS: &str = "
     CREATE TABLE events (`time` TIMESTAMP(3), k STRING, v BIGINT, WATERMARK FOR `time` AS `time` - INTERVAL '5' SECOND)
-    WITH ('connector' = 'memory', 'idle-timeout' = '0 s');";
+    WITH ('connector' = 'kept', 'idle-timeout' = '0 s');";
 
 /// Counts by minute and key, into `out`.
 const MINUTES: &str = "
@@ -73,7 +73,7 @@ impl Folder {
 
     fn connectors(&self) -> Connectors {
         let mut connectors = connectors(&self.collected);
-        connectors.sources.register("memory", Arc::new(self.events.clone()));
+        connectors.sources.register("kept", Arc::new(self.events.clone()));
         connectors.sources.register("others", Arc::new(self.others.clone()));
         connectors.sinks.register("elsewhere", Arc::new(CollectFactory(self.collected.clone())));
         connectors

@@ -21,7 +21,7 @@ use crate::{
         ddl::{Column, CreateTable},
         types::{KNOWN_TYPES, arrow_type},
     },
-    table::{ColumnDef, ColumnKind, MetadataKey, TableDef, WatermarkDef, timestamp_type},
+    table::{ColumnDef, ColumnKind, MetadataKey, SourceMetadata, TableDef, WatermarkDef, timestamp_type},
 };
 
 /// How far a watermark trails the event time where nothing is said, as in Arroyo.
@@ -41,7 +41,7 @@ impl Catalog {
         let mut options = inherited.options;
         options.extend(own.into_iter().map(|(name, (value, _))| (name, value)));
 
-        // Physical columns first: generated ones are expressions over them.
+        // What is read comes first: generated ones are expressions over them.
         let mut columns = inherited.columns;
         let first_own = columns.len();
         for column in &statement.columns {
@@ -71,6 +71,8 @@ impl Catalog {
         self.required.insert(statement.name.clone(), required);
         let options = Options::new(&statement.name, options);
         let table = TableDef { name: statement.name.clone(), columns, watermark, primary_key, options };
+        let places = statement.columns.iter().map(|column| (column.name.clone(), column.span));
+        self.places.insert(table.name.clone(), (statement.span, places.collect()));
         self.note_memory(&table, statement.span)?;
         self.context.register_table(super::quoted(&table.name), Arc::new(EmptyTable::new(table.schema())))?;
         self.tables.insert(table.name.clone(), table);
@@ -137,21 +139,32 @@ impl Catalog {
         };
         let kind = match &column.metadata {
             None => ColumnKind::Physical,
-            Some(key) => {
-                let known = MetadataKey::from_name(key).ok_or_else(|| {
-                    self.error(column.span, format!("there is no metadata '{key}'")).with_help(
-                        "the metadata columns are is_final BOOLEAN, epoch BIGINT and revision BIGINT",
-                    )
-                })?;
-                if data_type != known.data_type() {
-                    let message =
-                        format!("metadata column '{}' must be of type {}", column.name, known.data_type());
-                    return Err(self.error(column.span, message).into());
-                }
-                ColumnKind::Metadata(known)
-            }
+            Some(key) => self.metadata(column, key, &data_type)?,
         };
         Ok(ColumnDef { name: column.name.clone(), data_type, kind })
+    }
+
+    fn metadata(&self, column: &Column, key: &str, data_type: &DataType) -> Result<ColumnKind, SqlError> {
+        if let Some(known) = MetadataKey::from_name(key) {
+            if *data_type != known.data_type() {
+                let message =
+                    format!("metadata column '{}' must be of type {}", column.name, known.data_type());
+                return Err(self.error(column.span, message));
+            }
+            return Ok(ColumnKind::Metadata(known));
+        }
+        let Some(metadata) = SourceMetadata::from_name(key) else {
+            let of_sources = SourceMetadata::NAMES.map(|(name, _)| name).join(", ");
+            return Err(self.error(column.span, format!("there is no metadata '{key}'")).with_help(format!(
+                "of sinks there are is_final BOOLEAN, epoch BIGINT and revision BIGINT; of sources {of_sources}"
+            )));
+        };
+        if !metadata.types().contains(data_type) {
+            let message =
+                format!("metadata column '{}' must be of type {}", column.name, metadata.expected());
+            return Err(self.error(column.span, message));
+        }
+        Ok(ColumnKind::FromSource { metadata, is_virtual: column.is_virtual })
     }
 
     fn generate(
@@ -301,7 +314,10 @@ fn own_type(data_type: &DataType) -> DataType {
 fn physical_schema(columns: &[ColumnDef]) -> Result<DFSchema, StreamError> {
     let fields: Vec<Field> = columns
         .iter()
-        .filter(|column| matches!(column.kind, ColumnKind::Physical) && column.data_type != DataType::Null)
+        .filter(|column| {
+            let is_read = matches!(column.kind, ColumnKind::Physical | ColumnKind::FromSource { .. });
+            is_read && column.data_type != DataType::Null
+        })
         .map(|column| Field::new(&column.name, column.data_type.clone(), true))
         .collect();
     Ok(DFSchema::try_from(Schema::new(fields))?)

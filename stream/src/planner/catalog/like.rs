@@ -85,7 +85,7 @@ impl Catalog {
             let (merging, feature) = match &column.kind {
                 ColumnKind::Physical => (Merging::Including, ""),
                 ColumnKind::Generated(_) => (like.generated, "GENERATED"),
-                ColumnKind::Metadata(_) => (like.metadata, "METADATA"),
+                ColumnKind::Metadata(_) | ColumnKind::FromSource { .. } => (like.metadata, "METADATA"),
             };
             match (merging, own) {
                 (Merging::Excluding, _) | (Merging::Overwriting, Some(_)) => {}

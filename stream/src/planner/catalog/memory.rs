@@ -18,7 +18,7 @@ use datafusion::{
 use super::{Catalog, quoted};
 use crate::{
     error::{SqlError, StreamError},
-    planner::insert::together,
+    planner::together::together,
     table::{ColumnKind, TableDef},
 };
 

@@ -14,13 +14,16 @@ use std::{
 
 use rdkafka::{
     bindings::{
-        rd_kafka_consume_batch_queue, rd_kafka_message_destroy, rd_kafka_message_t, rd_kafka_queue_destroy,
-        rd_kafka_queue_get_consumer, rd_kafka_queue_t, rd_kafka_topic_name,
+        rd_kafka_consume_batch_queue, rd_kafka_message_destroy, rd_kafka_message_t,
+        rd_kafka_message_timestamp, rd_kafka_queue_destroy, rd_kafka_queue_get_consumer, rd_kafka_queue_t,
+        rd_kafka_timestamp_type_t, rd_kafka_topic_name,
     },
     consumer::{BaseConsumer, Consumer},
     error::{IsError, KafkaError},
     types::RDKafkaRespErr,
 };
+
+use crate::source::Envelope;
 
 /// A record, for as long as it is looked at.
 pub(super) struct Record<'a> {
@@ -28,6 +31,8 @@ pub(super) struct Record<'a> {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) payload: &'a [u8],
+    /// What came with it, where that is wanted.
+    pub(super) envelope: Option<Envelope<'a>>,
 }
 
 /// What a batch holds.
@@ -77,7 +82,7 @@ impl BatchConsumer {
     /// Shows the records that are there now, at most so many, and what is said of partitions among them. What
     /// concerns a broker as a whole and lies between two records is only logged by librdkafka: it comes again by the
     /// consumer's own poll, but not before there is a moment without records.
-    pub(super) fn take(&mut self, most: usize, mut each: impl FnMut(Taken<'_>)) {
+    pub(super) fn take(&mut self, most: usize, envelopes: bool, mut each: impl FnMut(Taken<'_>)) {
         let mut messages: Vec<*mut rd_kafka_message_t> = vec![ptr::null_mut(); most];
         // SAFETY: the queue is alive, and there is room for `most` pointers.
         let taken =
@@ -86,7 +91,7 @@ impl BatchConsumer {
         let taken = usize::try_from(taken).unwrap_or_default();
         for message in messages.into_iter().take(taken) {
             let message = Message(message);
-            each(message.read());
+            each(message.read(envelopes));
         }
     }
 }
@@ -95,7 +100,7 @@ impl BatchConsumer {
 struct Message(*mut rd_kafka_message_t);
 
 impl Message {
-    fn read(&self) -> Taken<'_> {
+    fn read(&self, envelopes: bool) -> Taken<'_> {
         // SAFETY: librdkafka filled the pointer in; the message is its own until `rd_kafka_message_destroy`.
         let message = unsafe { &*self.0 };
         if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
@@ -108,18 +113,48 @@ impl Message {
         if message.err.is_error() {
             return Taken::Failed(KafkaError::MessageConsumption(message.err.into()));
         }
-        let payload = match message.payload {
-            payload if payload.is_null() => &[][..],
-            // SAFETY: a payload that is there has `len` bytes and lives as long as its message.
-            payload => unsafe { slice::from_raw_parts(payload.cast_const().cast::<u8>(), message.len) },
-        };
+        // SAFETY: a payload that is there has `len` bytes and lives as long as its message.
+        let payload = unsafe { bytes(message.payload, message.len) }.unwrap_or_default();
         Taken::Record(Record {
             topic: topic(message),
             partition: message.partition,
             offset: message.offset,
             payload,
+            envelope: envelopes.then(|| self.envelope(message)),
         })
     }
+
+    fn envelope<'a>(&'a self, message: &'a rd_kafka_message_t) -> Envelope<'a> {
+        let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is a whole one that librdkafka handed out, and `kind` may be written to.
+        let millis = unsafe { rd_kafka_message_timestamp(self.0, &raw mut kind) };
+        // SAFETY: a key that is there has `key_len` bytes and lives as long as its message.
+        let key = unsafe { bytes(message.key, message.key_len) };
+        Envelope {
+            key,
+            timestamp_ms: (millis != -1).then_some(millis),
+            timestamp_type: match kind {
+                rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => CREATED,
+                rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => APPENDED,
+                rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => NO_TIME,
+            },
+        }
+    }
+}
+
+/// Names of timestamps' types, as Kafka and Flink have them.
+pub(super) const CREATED: &str = "CreateTime";
+pub(super) const APPENDED: &str = "LogAppendTime";
+pub(super) const NO_TIME: &str = "NoTimestampType";
+
+/// Bytes of librdkafka's; `None` where there are none.
+///
+/// # Safety
+///
+/// What `start` points to, if anything, has `length` bytes and lives as long as the caller says.
+unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast::<u8>(), length) })
 }
 
 /// The topic of a record or of a partition's end; topics' names are ASCII.

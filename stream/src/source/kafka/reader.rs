@@ -6,18 +6,19 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset as KafkaOffset,
+    Message, Offset as KafkaOffset, Timestamp,
     consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode},
+    message::OwnedMessage,
 };
 
 use super::{
     CONNECT_TIMEOUT, Config,
-    batch::{BatchConsumer, Record, Taken},
+    batch::{APPENDED, BatchConsumer, CREATED, NO_TIME, Record, Taken},
 };
 use crate::{
     error::StreamError,
-    source::{Polled, RawBatch, Reader},
+    source::{Envelope, Polled, RawBatch, Reader},
     time::{Offset, PartitionId},
 };
 
@@ -142,27 +143,34 @@ impl Reader for KafkaReader {
             let wait = if records == 0 { wait } else { Duration::ZERO };
             let first = match self.consumer.consumer().poll(wait) {
                 None => break,
-                Some(first) => first.map(|message| {
-                    let (topic, partition) = (message.topic().to_owned(), message.partition());
-                    let payload = message.payload().unwrap_or_default().to_vec();
-                    (topic, partition, message.offset(), payload)
-                }),
+                Some(first) => first.map(|message| message.detach()),
             };
             let mut errors = Vec::new();
             let (indexes, reading, lost) = (&mut self.indexes, &mut self.reading, &mut self.lost);
             let mut take = |record: Record<'_>| {
                 let Some(index) = indexes.get(record.topic, record.partition) else { return };
                 if reading[index].takes(record.offset, lost) {
-                    batches[index].push(record.payload, Offset::new(record.offset));
+                    let offset = Offset::new(record.offset);
+                    match &record.envelope {
+                        None => batches[index].push(record.payload, offset),
+                        Some(envelope) => batches[index].push_with(record.payload, offset, envelope),
+                    }
                     records += 1;
                 }
             };
             match first {
                 Err(error) => errors.push(error),
-                Ok((topic, partition, offset, payload)) => {
-                    take(Record { topic: &topic, partition, offset, payload: &payload });
+                Ok(message) => {
+                    let envelopes = self.config.envelopes;
+                    take(Record {
+                        topic: message.topic(),
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        payload: message.payload().unwrap_or_default(),
+                        envelope: envelopes.then(|| envelope(&message)),
+                    });
                     let mut ends = Vec::new();
-                    self.consumer.take(max_records, |taken| match taken {
+                    self.consumer.take(max_records, envelopes, |taken| match taken {
                         Taken::Record(record) => take(record),
                         Taken::End { topic, partition, offset } => {
                             ends.push((topic.to_owned(), partition, offset));
@@ -170,14 +178,7 @@ impl Reader for KafkaReader {
                         Taken::Failed(error) => errors.push(error),
                     });
                     for (topic, partition, offset) in ends {
-                        if let Some(index) = self.indexes.get(&topic, partition) {
-                            let reading = &mut self.reading[index];
-                            reading.done |= reading.end.is_some_and(|end| offset >= end);
-                            reading.ended_in_batch = Some(offset);
-                            if reading.next.is_none_or(|next| next <= offset) {
-                                reading.caught_up = CaughtUp::Yes;
-                            }
-                        }
+                        self.told_end(&topic, partition, offset);
                     }
                 }
             }
@@ -234,7 +235,28 @@ impl Reader for KafkaReader {
     }
 }
 
+/// What came with a record of the safe call.
+fn envelope(message: &OwnedMessage) -> Envelope<'_> {
+    let (timestamp_ms, timestamp_type) = match message.timestamp() {
+        Timestamp::NotAvailable => (None, NO_TIME),
+        Timestamp::CreateTime(millis) => (Some(millis), CREATED),
+        Timestamp::LogAppendTime(millis) => (Some(millis), APPENDED),
+    };
+    Envelope { key: message.key(), timestamp_ms, timestamp_type }
+}
+
 impl KafkaReader {
+    /// A batch told that a partition has no more records than those before `offset`.
+    fn told_end(&mut self, topic: &str, partition: i32, offset: i64) {
+        let Some(index) = self.indexes.get(topic, partition) else { return };
+        let reading = &mut self.reading[index];
+        reading.done |= reading.end.is_some_and(|end| offset >= end);
+        reading.ended_in_batch = Some(offset);
+        if reading.next.is_none_or(|next| next <= offset) {
+            reading.caught_up = CaughtUp::Yes;
+        }
+    }
+
     /// Some partition has no more records. Its last offsets may be transaction markers, which are never handed
     /// out, so the consumer's own position decides whether a bounded read is done.
     fn reached_end(&mut self, partition: i32) -> Result<(), StreamError> {

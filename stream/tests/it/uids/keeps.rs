@@ -76,7 +76,7 @@ fn a_neighbour_without_state_that_is_added() {
 /// Its own source is new as well, so it misses nothing.
 #[test]
 fn a_neighbour_over_another_source_that_is_added() {
-    let others = EVENTS.replace("events", "others").replace("'memory'", "'others'");
+    let others = EVENTS.replace("events", "others").replace("'kept'", "'others'");
     let after = format!("{others}{}{EVENTS}{MINUTES}", VISITS.replace("events", "others"));
     keeps(&script(), &after);
     keeps_rows_of("visits", &script(), &after);

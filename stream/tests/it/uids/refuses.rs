@@ -76,7 +76,7 @@ fn another_lateness() {
 
 #[test]
 fn another_source() {
-    assert_snapshot!(edited("'memory'", "'others'"));
+    assert_snapshot!(edited("'kept'", "'others'"));
 }
 
 /// What follows from a change is not told again.
