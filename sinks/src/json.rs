@@ -5,14 +5,15 @@
 //! | integer, float, decimal | number; NaN and the infinities become `null` |
 //! | boolean, text | boolean, string |
 //! | timestamp | RFC 3339 in UTC with `Z`: milliseconds, or microseconds where there are any; `null` outside the years 0 to 9999 |
-//! | binary | lower-case hexadecimal |
+//! | binary | string in base 64, as tables read it |
+//! | time of day | string such as `12:34:56.789` |
 //! | list, struct, map | array, object, object |
 //! | NULL | `null`; the column is never left out |
 
 use std::{io::Write, sync::Arc};
 
 use arrow::{
-    array::{Array, AsArray, StructArray},
+    array::{Array, AsArray, BinaryArray, StructArray},
     datatypes::{
         DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
         TimestampNanosecondType, TimestampSecondType,
@@ -24,6 +25,7 @@ use arrow::{
     },
     record_batch::RecordBatch,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use stream::error::StreamError;
 
@@ -56,7 +58,8 @@ pub(crate) fn rfc3339(time: DateTime<Utc>) -> Option<String> {
     (0..=9999).contains(&time.year()).then(|| time.to_rfc3339_opts(format, true))
 }
 
-/// Replaces Arrow's own form of timestamps, which drops the fraction when it is zero.
+/// Replaces Arrow's own form of timestamps, which drops the fraction when it is zero, and of bytes, which is
+/// hexadecimal and is not what tables read.
 #[derive(Debug)]
 struct Rfc3339Timestamps;
 
@@ -67,6 +70,10 @@ impl EncoderFactory for Rfc3339Timestamps {
         array: &'a dyn Array,
         _options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        if let Some(bytes) = array.as_binary_opt::<i32>() {
+            let encoder = BytesEncoder(bytes.clone());
+            return Ok(Some(NullableEncoder::new(Box::new(encoder), array.nulls().cloned())));
+        }
         let DataType::Timestamp(unit, _) = array.data_type() else { return Ok(None) };
         let (values, per_second): (&[i64], i64) = match unit {
             TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().values(), 1),
@@ -76,6 +83,16 @@ impl EncoderFactory for Rfc3339Timestamps {
         };
         let encoder = TimestampEncoder { values, per_second };
         Ok(Some(NullableEncoder::new(Box::new(encoder), array.nulls().cloned())))
+    }
+}
+
+struct BytesEncoder(BinaryArray);
+
+impl Encoder for BytesEncoder {
+    fn encode(&mut self, index: usize, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(STANDARD.encode(self.0.value(index)).as_bytes());
+        out.push(b'"');
     }
 }
 
@@ -103,7 +120,8 @@ impl Encoder for TimestampEncoder<'_> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, Time64NanosecondArray,
+        TimestampMicrosecondArray,
     };
     use proptest::prelude::*;
 
@@ -143,6 +161,16 @@ mod tests {
                 r#"{"n":null,"f":null,"b":null,"s":null,"t":"1969-12-31T23:59:59.999999Z"}"#,
             ]
         );
+    }
+
+    #[test]
+    fn bytes_and_times_of_day_are_written_as_they_are_read() {
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("b", Arc::new(BinaryArray::from(vec![Some(&b"abc"[..]), None])) as ArrayRef, true),
+            ("t", Arc::new(Time64NanosecondArray::from(vec![Some(45_296_789_000_000), Some(0)])), true),
+        ])
+        .unwrap();
+        assert_eq!(lines(&batch), [r#"{"b":"YWJj","t":"12:34:56.789"}"#, r#"{"b":null,"t":"00:00:00"}"#]);
     }
 
     #[test]

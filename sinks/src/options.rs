@@ -48,10 +48,15 @@ pub(crate) fn list(table: &TableDef, name: &str) -> Option<Vec<String>> {
 pub(crate) fn columns(table: &TableDef, name: &str) -> Result<Option<Vec<String>>, StreamError> {
     let Some(names) = list(table, name) else { return Ok(None) };
     for column in &names {
-        if !table.columns.iter().any(|declared| declared.name == *column) {
-            let expected = format!("a list of columns of the table (it has no column '{column}')");
-            return Err(table.options.bad(name, &expected));
-        }
+        let declared = table.columns.iter().find(|declared| declared.name == *column);
+        let problem = match declared {
+            None => format!("it has no column '{column}'"),
+            Some(declared) if declared.data_type.is_nested() => {
+                format!("'{column}' is no plain value, but of several")
+            }
+            Some(_) => continue,
+        };
+        return Err(table.options.bad(name, &format!("a list of columns of the table ({problem})")));
     }
     Ok(Some(names))
 }
@@ -98,6 +103,7 @@ pub(crate) mod tests {
         let column = |(name, data_type): &(&str, DataType)| ColumnDef {
             name: (*name).to_owned(),
             data_type: data_type.clone(),
+            is_json: false,
             kind: ColumnKind::Physical,
         };
         TableDef {

@@ -16,7 +16,7 @@
 //!
 //! | operator | state |
 //! |---|---|
-//! | [`step`]: filter, projection, [`assign`] to windows | none |
+//! | [`step`]: filter, projection, [`assign`] to windows, [`unnest`] | none |
 //! | [`window_aggregate`]: tumbling, hopping and session windows | panes or sessions that are open |
 //! | [`rank`]: `ROW_NUMBER` within a window | none: windows come whole |
 //! | [`whole`]: whatever is computed of whole windows: functions `OVER` them, joins on equal windows | the rows of windows that are not complete |
@@ -27,6 +27,7 @@ pub mod hop;
 pub mod rank;
 pub mod session;
 pub mod step;
+pub mod unnest;
 pub mod whole;
 pub mod window_aggregate;
 

@@ -20,6 +20,7 @@
 //! | `optimize` | the graph made cheaper: what is decoded, what is computed once, how much of a ranking is wanted |
 //! | `canonical`, `relation`, [`identity`] | plans in words; the uid by which state is known again |
 //! | [`explain`] | a planned job as text, JSON or a picture |
+//! | `unnest` | lists as rows |
 //! | `dialect` | what Flink means by an expression, as far as that depends on types |
 //! | [`diagnose`] | DataFusion's errors with their place in the script |
 //!
@@ -44,6 +45,7 @@ mod rules;
 mod settings;
 mod source;
 mod together;
+mod unnest;
 mod words;
 
 pub use self::{
@@ -191,6 +193,7 @@ fn optimised(
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(|error| catalog.diagnose(error))?;
+    let plan = unnest::joined(catalog, plan, span)?;
     // Joins are seen as such: IN and EXISTS become joins, and conditions on two tables become theirs.
     let joins = Optimizer::with_rules(vec![
         Arc::new(DecorrelatePredicateSubquery::new()),

@@ -13,6 +13,9 @@ pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
+/// Metadata that marks a text field as `JSON`: it holds the field of a record as it is written there.
+pub const JSON_METADATA: &str = "plamatio.json";
+
 /// A table named in a script: a source, a sink, or both.
 #[derive(Clone, Debug)]
 pub struct TableDef {
@@ -35,8 +38,21 @@ pub struct ColumnDef {
     pub name: String,
     /// Arrow type.
     pub data_type: DataType,
+    /// Whether it is declared as `JSON`: text that holds the field of a record as it is written there.
+    pub is_json: bool,
     /// Where its values come from.
     pub kind: ColumnKind,
+}
+
+impl ColumnDef {
+    /// The field that a record is decoded into. NULL is allowed, since JSON may leave any field out.
+    pub fn decoded(&self) -> Field {
+        let field = Field::new(&self.name, self.data_type.clone(), true);
+        match self.is_json {
+            true => field.with_metadata([(JSON_METADATA.to_owned(), String::new())].into()),
+            false => field,
+        }
+    }
 }
 
 /// Where a column's values come from.

@@ -66,6 +66,8 @@ mod rejected;
 mod restart;
 #[path = "it/state.rs"]
 mod state;
+#[path = "it/structures.rs"]
+mod structures;
 #[path = "it/tables.rs"]
 mod tables;
 #[path = "it/uids.rs"]

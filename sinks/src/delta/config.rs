@@ -45,12 +45,7 @@ impl DeltaConfig {
 fn columns(table: &TableDef) -> Result<Vec<StructField>, StreamError> {
     let convert = |column: &stream::table::ColumnDef| {
         let field = Field::new(&column.name, column.data_type.clone(), true);
-        let unsigned = matches!(
-            column.data_type,
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64
-        );
-        // delta-rs would take these as signed ones of the same width.
-        let converted = match unsigned {
+        let converted = match has_no_type(&column.data_type) {
             true => None,
             false => TryIntoKernel::<StructField>::try_into_kernel(&field).ok(),
         };
@@ -63,4 +58,17 @@ fn columns(table: &TableDef) -> Result<Vec<StructField>, StreamError> {
         })
     };
     table.columns.iter().map(convert).collect()
+}
+
+/// Whether a type, or one inside of it, has no Delta type that means the same: delta-rs would take unsigned numbers as
+/// signed ones of the same width.
+fn has_no_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => true,
+        DataType::Time32(_) | DataType::Time64(_) => true,
+        DataType::List(item) => has_no_type(item.data_type()),
+        DataType::Map(entries, _) => has_no_type(entries.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_no_type(field.data_type())),
+        _ => false,
+    }
 }

@@ -60,6 +60,12 @@ impl Values {
                 }
             }
             Grouping::Key(columns) => {
+                let of_several = columns.iter().map(|index| &table.columns[*index]);
+                if let Some(column) = of_several.into_iter().find(|column| column.data_type.is_nested()) {
+                    let problem =
+                        format!("PRIMARY KEY column {} is no plain value, but of several", column.name);
+                    return Err(StreamError::connector(&table.name, problem));
+                }
                 if columns.is_empty() || columns.len() != table.primary_key.len() {
                     return Err(StreamError::connector(
                         &table.name,

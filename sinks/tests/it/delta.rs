@@ -7,8 +7,9 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, AsArray, Int64Array, StringArray},
-    datatypes::{DataType, Int64Type},
+    array::{ArrayRef, AsArray, Int64Array, ListArray, MapArray, StringArray, StructArray},
+    buffer::{NullBuffer, OffsetBuffer},
+    datatypes::{DataType, Field, Fields, Int64Type},
     record_batch::RecordBatch,
 };
 use datafusion::prelude::SessionContext;
@@ -293,4 +294,59 @@ async fn a_path_that_cannot_be_written_is_named() {
     sink.write(rows(window_rows(&[(60_000, "a", 1)]), 1, 1, true)).await.unwrap();
     let error = message(&sink.pre_commit(Epoch::new(1)).await.unwrap_err());
     assert!(error.contains("cannot write to the Delta table in") && error.contains("lake"), "{error}");
+}
+
+/// Arrays, rows and maps, NULLs among them.
+fn nested_columns() -> Vec<(&'static str, ArrayRef)> {
+    let items: Fields =
+        vec![Field::new("name", DataType::Utf8, true), Field::new("n", DataType::Int64, true)].into();
+    let names: ArrayRef = Arc::new(StringArray::from(vec![Some("mug"), None, Some("cup")]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(2), None]));
+    let rows = StructArray::new(items.clone(), vec![names, numbers], None);
+    let item = Arc::new(Field::new_list_field(DataType::Struct(items), true));
+    let nulls = Some(NullBuffer::from(vec![true, false, true]));
+    let lists = ListArray::new(item, OffsetBuffer::from_lengths([2, 0, 1]), Arc::new(rows.clone()), nulls);
+    let entries: Fields =
+        vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int64, true)].into();
+    let keys: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
+    let values: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+    let entries_of = StructArray::new(entries.clone(), vec![keys, values], None);
+    let entry = Arc::new(Field::new("entries", DataType::Struct(entries), false));
+    let maps = MapArray::new(entry, OffsetBuffer::from_lengths([2, 0, 1]), entries_of, None, false);
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    vec![("id", id), ("items", Arc::new(lists)), ("row", Arc::new(rows)), ("params", Arc::new(maps))]
+}
+
+#[tokio::test]
+async fn nested_values_are_kept() {
+    let temp = TempDir::new().unwrap();
+    let columns = nested_columns();
+    let declared: Vec<(&str, DataType)> =
+        columns.iter().map(|(name, array)| (*name, array.data_type().clone())).collect();
+    let options = [("connector", "delta"), ("path", temp.path().to_str().unwrap())];
+    let mut sink = support::open(&support::table("nested", &declared, &options)).await.unwrap();
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.iter().map(|(name, array)| (*name, Arc::clone(array), true)),
+    );
+    commit(sink.as_mut(), 1, batch.unwrap()).await;
+
+    let context = SessionContext::new();
+    context.register_table("t", load(temp.path()).await.table_provider().await.unwrap()).unwrap();
+    let sql = "SELECT id, items, row, map_keys(params) AS ks, map_values(params) AS vs FROM t ORDER BY id";
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let table = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+    let expected = "\
++----+---------------------------------------+--------------------+--------+-------+
+| id | items                                 | row                | ks     | vs    |
++----+---------------------------------------+--------------------+--------+-------+
+| 1  | [{name: mug, n: 1}, {name: , n: 2}]   | {name: mug, n: 1}  | [a, b] | [1, ] |
+| 2  |                                       | {name: , n: 2}     | []     | []    |
+| 3  | [{name: cup, n: }]                    | {name: cup, n: }   | [a]    | [3]   |
++----+---------------------------------------+--------------------+--------+-------+";
+    // What matters are the cells, not how wide they are.
+    let cells = |table: &str| -> Vec<Vec<String>> {
+        let rows = table.lines().filter(|line| line.starts_with('|'));
+        rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+    };
+    assert_eq!(cells(&table), cells(expected));
 }

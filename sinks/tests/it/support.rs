@@ -23,6 +23,7 @@ pub(crate) fn table(name: &str, columns: &[(&str, DataType)], options: &[(&str, 
     let column = |(name, data_type): &(&str, DataType)| ColumnDef {
         name: (*name).to_owned(),
         data_type: data_type.clone(),
+        is_json: false,
         kind: ColumnKind::Physical,
     };
     TableDef {

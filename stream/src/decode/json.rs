@@ -6,6 +6,7 @@
 //! | [`order`] | what usually follows what in a record, so that keys need not be read |
 //! | [`bytes`] | where strings and numbers end |
 //! | [`fallback`] | the same answer by a full parser, for what the fast path leaves alone |
+//! | [`shape`], [`nested`] | values inside of values: arrays, objects, maps |
 //! | [`value`], [`time`] | the text of a JSON value to a typed value, shared by both |
 //! | [`columns`], [`mod@column`], [`text`] | typed values to Arrow columns |
 //! | [`codes`] | text of few distinct values, and what is derived of it |
@@ -14,9 +15,11 @@
 //!
 //! A field that is absent or `null` is NULL. Numbers go to number columns if they fit exactly (`12.0` is the
 //! integer 12, `12.5` is not). Strings of RFC 3339 or SQL form go to timestamp columns; without a zone they
-//! are UTC. A text column takes any value: a string as its text, anything else as its JSON text. Everything
-//! else is an error that names the field. Where a key comes twice, the last one counts. Field names match
-//! exactly; an unquoted column name is in lower case.
+//! are UTC. A text column takes any value: a string as its text, anything else as its JSON text; a JSON column takes
+//! any value as its JSON text, a string in its quotes. Bytes are strings in base 64. Objects go to rows, by the names of
+//! their members, and to maps, arrays to arrays, and what is inside of them is held to the same rules. Everything
+//! else is an error that names the field, as in `items[2].price`; elements count from 1. Where a key comes twice, the
+//! last one counts; a map has keys in the order of their first coming. Field names match exactly.
 
 pub mod bytes;
 pub mod codes;
@@ -24,8 +27,10 @@ pub mod column;
 pub mod columns;
 pub mod fallback;
 pub mod format;
+pub mod nested;
 pub mod order;
 pub mod scan;
+pub mod shape;
 pub mod text;
 pub mod time;
 pub mod utf8;
@@ -38,7 +43,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 
-use self::{columns::Columns, fallback::Fallback, scan::Scanner, utf8::Utf8Check, value::Kind};
+use self::{columns::Columns, fallback::Fallback, scan::Scanner, shape::Shape, utf8::Utf8Check, value::Kind};
 use super::{Decoded, Decoder, Reject, plan::DecodePlan};
 use crate::{error::StreamError, source::RawBatch};
 
@@ -60,27 +65,29 @@ impl JsonDecoder {
     /// A decoder by `plan`; an error where a field's type cannot come from JSON, or where the plan contradicts
     /// itself.
     pub fn new(table: &str, plan: DecodePlan) -> Result<Self, StreamError> {
-        let mut kinds = Vec::new();
+        let mut shapes = Vec::new();
         for field in plan.fields.fields() {
-            let kind = Kind::of(field.data_type()).ok_or_else(|| {
+            let shape = Shape::of(field).ok_or_else(|| {
                 let (name, data_type) = (field.name(), field.data_type());
                 StreamError::connector(
                     table,
                     format!("column '{name}' of type {data_type} cannot be read from JSON"),
                 )
             })?;
-            kinds.push((field.name().clone(), kind));
+            shapes.push((field.name().clone(), shape));
         }
-        if let Some(index) = plan.columns.iter().find(|index| **index >= kinds.len()) {
+        if let Some(index) = plan.columns.iter().find(|index| **index >= shapes.len()) {
             return Err(StreamError::internal(format!("table {table} has no field {index} to decode")));
         }
-        let is_text = |index: usize| kinds.get(index).is_some_and(|(_, kind)| *kind == Kind::Text);
+        let is_text = |index: usize| {
+            shapes.get(index).is_some_and(|(_, shape)| matches!(shape, Shape::Plain(Kind::Text | Kind::Json)))
+        };
         if let Some(derived) = plan.derived.iter().find(|derived| !is_text(derived.column)) {
             let name = derived.field.name();
             return Err(StreamError::internal(format!("'{name}' of table {table} is derived of no text")));
         }
-        let columns = Columns::new(&plan, &kinds);
-        let fields: Arc<[(String, Kind)]> = kinds.into();
+        let columns = Columns::new(&plan, &shapes);
+        let fields: Arc<[(String, Shape)]> = shapes.into();
         let (scanner, fallback) = (Scanner::new(Arc::clone(&fields)), Fallback::new(fields));
         Ok(JsonDecoder {
             schema: plan.schema(),
@@ -107,8 +114,8 @@ impl JsonDecoder {
     #[cold]
     fn parse(&mut self, record: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(record).map_err(|error| format!("not UTF-8: {error}"))?;
-        let (cells, text) = self.fallback.parse(text)?;
-        self.columns.push_row(cells, text);
+        let (values, text) = self.fallback.parse(text)?;
+        self.columns.push_row(values, text);
         Ok(())
     }
 }

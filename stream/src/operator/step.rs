@@ -1,17 +1,17 @@
-//! Stateless steps: choosing columns, filtering, projecting, assigning to windows. They run where the rows are: on the compute
+//! Stateless steps: choosing columns, filtering, projecting, assigning to windows, unnesting. They run where the rows are: on the compute
 //! thread before the first window, in the merge stage after it.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, AsArray, Int32Array, UInt32Array},
-    compute::{filter_record_batch, take},
+    array::Array,
+    compute::filter_record_batch,
     datatypes::SchemaRef,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use datafusion::{common::cast::as_boolean_array, physical_expr::PhysicalExpr};
 
-use super::{Marks, Operator, Output, Rows, assign::Assign};
+use super::{Marks, Operator, Output, Rows, assign::Assign, unnest::Unnest};
 use crate::{error::StreamError, time::Watermark};
 
 /// One stateless step.
@@ -36,13 +36,8 @@ pub enum Step {
     },
     /// Give each row the windows that it belongs to.
     Assign(Assign),
-    /// Rows from a list of them: the members of each, then the columns in front of the list.
-    Unnest {
-        /// The column of the list, of structs; never NULL.
-        list: usize,
-        /// The output schema.
-        schema: SchemaRef,
-    },
+    /// Give each row once for each element of a list.
+    Unnest(Unnest),
 }
 
 impl Step {
@@ -50,7 +45,7 @@ impl Step {
     pub fn apply(&self, batch: &RecordBatch, late_at: Option<Watermark>) -> Result<RecordBatch, StreamError> {
         match self {
             Step::Assign(assign) => assign.apply(batch, late_at),
-            Step::Unnest { list, schema } => unnest(batch, *list, schema),
+            Step::Unnest(unnest) => unnest.apply(batch),
             Step::Select { indexes } => Ok(batch.project(indexes)?),
             Step::Filter { predicate } => {
                 let keep = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -70,30 +65,6 @@ impl Step {
             }
         }
     }
-}
-
-fn unnest(batch: &RecordBatch, list: usize, schema: &SchemaRef) -> Result<RecordBatch, StreamError> {
-    let lists = batch.column(list).as_list_opt::<i32>();
-    let lists = lists.ok_or_else(|| StreamError::internal("rows were to be unnested of no list"))?;
-    let (mut rows, mut members) = (Vec::new(), Vec::new());
-    for (row, range) in (0_u32..).zip(lists.offsets().windows(2)) {
-        for member in range[0]..range[1] {
-            rows.push(row);
-            members.push(member);
-        }
-    }
-    let (rows, members) = (UInt32Array::from(rows), Int32Array::from(members));
-    let structs = lists.values().as_struct_opt();
-    let structs = structs.ok_or_else(|| StreamError::internal("a list of rows holds no rows"))?;
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for column in structs.columns() {
-        columns.push(take(column, &members, None)?);
-    }
-    for column in &batch.columns()[..list] {
-        columns.push(take(column, &rows, None)?);
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
 /// Applies steps in order, stopping where no row is left.

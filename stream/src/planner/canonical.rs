@@ -178,6 +178,9 @@ pub(super) fn declared<'a>(
     while let Some(name) = wanted.pop() {
         let Some(column) = table.columns.iter().find(|column| column.name == name) else { continue };
         let mut text = format!("{} {}", column_text(table, &name), column.data_type);
+        if column.is_json {
+            text.push_str(" as it is written");
+        }
         match &column.kind {
             ColumnKind::Generated(expr) => {
                 text.push_str(&format!(" as {}", columns.text(expr)?));

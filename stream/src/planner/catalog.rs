@@ -19,7 +19,7 @@ use datafusion::{
     },
 };
 
-use super::{diagnose, dialect};
+use super::{diagnose, dialect, unnest};
 use crate::{
     error::{SqlError, StreamError},
     sql::{functions, tokens},
@@ -53,6 +53,7 @@ impl Catalog {
         let mut context = SessionContext::new_with_config(config);
         functions::register(&context);
         dialect::register(&mut context)?;
+        unnest::register(&context)?;
         Ok(Catalog {
             script: script.to_owned(),
             context,

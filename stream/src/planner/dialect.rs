@@ -3,13 +3,14 @@
 //! - Arithmetic of decimals has Flink's result type, also where that takes more than 38 digits: the scale gives
 //!   way, down to 6 digits, and what still does not fit is NULL ([`decimal`]). DataFusion's own arithmetic is left
 //!   alone where it has the same type, since it is faster.
+//! - Unsigned numbers are signed ones in arithmetic, so that `1 - 2` is no large number.
 //! - Casts and comparisons that Flink refuses are refused ([`check_cast`]).
 
 mod decimal;
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Fields};
 use datafusion::{
     common::{
         DFSchema, Result, ScalarValue,
@@ -19,7 +20,7 @@ use datafusion::{
     },
     execution::FunctionRegistry,
     logical_expr::{
-        Expr, ExprSchemable, LogicalPlan,
+        Expr, ExprSchemable, LogicalPlan, cast,
         expr::Cast,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
     },
@@ -40,10 +41,29 @@ pub(super) fn register(context: &mut SessionContext) -> Result<()> {
 struct Operators;
 
 impl ExprPlanner for Operators {
-    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+    fn plan_binary_op(
+        &self,
+        mut expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let (Ok(mut left), Ok(mut right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(expr));
         };
+        let calculates = matches!(
+            expr.op,
+            BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+        );
+        if calculates {
+            for (side, data_type) in [(&mut expr.left, &mut left), (&mut expr.right, &mut right)] {
+                if let Some(signed) = signed(data_type) {
+                    (*side, *data_type) = (cast(side.clone(), signed.clone()), signed);
+                }
+            }
+        }
         let is_literal = |side: &Expr| matches!(side, Expr::Literal(..));
         let compares = matches!(
             expr.op,
@@ -68,6 +88,17 @@ impl ExprPlanner for Operators {
             None => Ok(PlannerResult::Original(expr)),
         }
     }
+}
+
+/// The signed type that holds all numbers of an unsigned one.
+fn signed(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        _ => return None,
+    })
 }
 
 fn is_zero(expr: &Expr) -> bool {
@@ -117,6 +148,21 @@ pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a cast of one row to another, unless field goes to field.
+fn check_fields(from: &DataType, to: &DataType, by_name: bool) -> Result<()> {
+    let (DataType::Struct(from), DataType::Struct(to)) = (from, to) else { return Ok(()) };
+    let names = |fields: &Fields| fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let (of, into) = (names(from), names(to));
+    if of.len() != into.len() || (by_name && of != into) {
+        return plan_err!(
+            "a row of the fields {} does not go into one of {}. make it anew with the fields in their order",
+            of.join(", "),
+            into.join(", ")
+        );
+    }
+    from.iter().zip(to).try_for_each(|(from, to)| check_cast(from.data_type(), to.data_type()))
+}
+
 fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
     let time =
         |kind: &DataType| matches!(kind, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64);
@@ -136,6 +182,19 @@ fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
         return plan_err!(
             "a value of several parts ({from}) cannot be cast to a text. write ARRAY_JOIN(array, ',')"
         );
+    }
+    match (from, to) {
+        (DataType::List(from), DataType::List(to)) => check_cast(from.data_type(), to.data_type())?,
+        (DataType::Map(from, _), DataType::Map(to, _)) => {
+            check_fields(from.data_type(), to.data_type(), false)?
+        }
+        // DataFusion goes by names, Flink by places: where both are alike there is one answer.
+        (DataType::Struct(_), DataType::Struct(_)) => check_fields(from, to, true)?,
+        (DataType::Null, _) => {}
+        (from, to) if from.is_nested() || to.is_nested() => {
+            return plan_err!("{from} cannot be cast to {to}");
+        }
+        _ => {}
     }
     if matches!(from, DataType::Interval(_)) && to.is_string() {
         return plan_err!("an interval cannot be written as a text. write TIMESTAMPDIFF(SECOND, one, other)");

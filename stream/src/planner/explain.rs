@@ -305,7 +305,13 @@ fn step_details(step: &Step) -> (String, Details) {
             "assign windows".to_owned(),
             vec![("window", window_text(assign.window)), ("time", assign.time.to_string())],
         ),
-        Step::Unnest { .. } => ("rows of sessions".to_owned(), Vec::new()),
+        Step::Unnest(unnest) => {
+            let mut details = vec![("list", unnest.list.to_string())];
+            if unnest.keeps_empty {
+                details.push(("keeps", "rows without elements".to_owned()));
+            }
+            ("unnest".to_owned(), details)
+        }
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn shown(plan: &LogicalPlan) -> SinkPlan {
     let columns = plan.schema().fields().iter().map(|field| ColumnDef {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
+        is_json: false,
         kind: ColumnKind::Physical,
     });
     let table = TableDef {

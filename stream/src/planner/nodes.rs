@@ -5,6 +5,7 @@
 //! here, a line in [`streaming`], and a rule that puts it into plans ([`rules`](super::rules)).
 
 pub(crate) mod rank;
+pub(crate) mod unnest;
 pub(crate) mod whole;
 pub(crate) mod window_aggregate;
 pub(crate) mod window_assign;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::{Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
 
 use self::{
-    rank::RankNode, whole::WholeNode, window_aggregate::WindowAggregateNode, window_assign::WindowAssignNode,
+    rank::RankNode, unnest::UnnestNode, whole::WholeNode, window_aggregate::WindowAggregateNode,
+    window_assign::WindowAssignNode,
 };
 use super::node::StreamingNode;
 
@@ -27,6 +29,7 @@ pub(crate) fn streaming(node: &dyn UserDefinedLogicalNode) -> Option<&dyn Stream
         as_node::<WindowAssignNode>,
         as_node::<WindowAggregateNode>,
         as_node::<RankNode>,
+        as_node::<UnnestNode>,
         as_node::<WholeNode>,
     ];
     known.iter().find_map(|as_node| as_node(node))

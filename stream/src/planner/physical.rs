@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::{
     common::DFSchema,
     execution::context::ExecutionProps,
-    logical_expr::{Expr, LogicalPlan, physical_planning_context::PhysicalPlanningContext},
+    logical_expr::{Expr, ExprSchemable, LogicalPlan, physical_planning_context::PhysicalPlanningContext},
     physical_expr::{
         PhysicalExpr,
         aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder},
@@ -37,6 +38,16 @@ impl Physical<'_> {
             .state()
             .create_physical_expr(expr.clone(), schema)
             .map_err(|error| self.catalog.diagnose(error))
+    }
+
+    /// An expression that rows are told apart by. Maps have no order of their keys, so two of them are not compared.
+    pub(crate) fn key(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, StreamError> {
+        let data_type = expr.get_type(schema)?;
+        if has_map(&data_type) {
+            let help = "group by a value of the map, such as params['k']";
+            return Err(self.unsupported("a MAP as a key", Some(help)));
+        }
+        self.expr(expr, schema)
     }
 
     /// A plan of DataFusion's, to be executed on one thread.
@@ -75,5 +86,14 @@ impl Physical<'_> {
             Some(help) => error.with_help(help).into(),
             None => error.into(),
         }
+    }
+}
+
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::List(item) => has_map(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        _ => false,
     }
 }

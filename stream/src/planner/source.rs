@@ -33,6 +33,15 @@ pub(super) fn source(
     let options = SourceOptions::read(table)?;
     factory.validate(table)?;
 
+    let is_nested = |key: &String| {
+        let column = table.columns.iter().find(|column| column.name == *key);
+        column.is_some_and(|column| column.data_type.is_nested())
+    };
+    if options.deduplicate_key.iter().any(is_nested) {
+        return Err(table
+            .options
+            .bad("deduplicate.key", "a list of columns that are no arrays, rows or maps"));
+    }
     let mut needed: BTreeSet<&str> = wanted.clone();
     needed.extend(table.watermark.as_ref().map(|watermark| watermark.column.as_str()));
     needed.extend(options.deduplicate_key.iter().map(String::as_str));
@@ -63,7 +72,7 @@ pub(super) fn source(
                 offers(catalog, factory.as_ref(), table, column, known)?;
                 metadata.push((known, field(column)));
             }
-            _ => fields.push(field(column)),
+            _ => fields.push(Arc::new(column.decoded())),
         }
     }
     let decoded = Arc::new(Schema::new(fields.clone()));

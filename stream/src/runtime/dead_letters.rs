@@ -76,6 +76,7 @@ pub fn table(name: &str, options: impl IntoIterator<Item = (String, String)>) ->
     let column = |field: &Arc<Field>| ColumnDef {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
+        is_json: false,
         kind: ColumnKind::Physical,
     };
     TableDef {

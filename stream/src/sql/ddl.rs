@@ -29,7 +29,7 @@ use datafusion::sql::sqlparser::{
 };
 
 use self::like::Like;
-use super::{dialect, statement, tokens::is_word};
+use super::{dialect, statement, tokens::is_word, types};
 
 /// A `CREATE TABLE` statement.
 #[derive(Clone, Debug)]
@@ -244,7 +244,7 @@ fn column(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<Column, Pa
     if parser.parse_keyword(Keyword::AS) {
         column.generated = Some(expression(parser)?);
     } else {
-        column.data_type = Some(parser.parse_data_type()?);
+        column.data_type = Some(types::parse(parser)?);
     }
     loop {
         let place = parser.peek_token().span;

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField,
+        AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField,
         ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, ObjectNamePart, TimezoneInfo, UnaryOperator, Value, VisitMut,
-        helpers::attached_token::AttachedToken, visit_expressions_mut,
+        FunctionArguments, Ident, ObjectName, ObjectNamePart, Subscript, TimezoneInfo, UnaryOperator, Value,
+        VisitMut, helpers::attached_token::AttachedToken, visit_expressions_mut,
     },
     parser::ParserError,
     tokenizer::Span,
@@ -80,7 +80,37 @@ fn rewrite(expr: &mut Expr) -> Answer {
             }
         }
         Expr::Cast { kind, data_type, .. } => cast_type(kind, data_type),
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            // Names up to the first element are those of a column.
+            let is_element = |access: &AccessExpr| matches!(access, AccessExpr::Subscript(_));
+            let first = access_chain.iter().position(is_element).unwrap_or(access_chain.len());
+            access_chain.iter_mut().skip(first).try_for_each(access)
+        }
         _ => Ok(()),
+    }
+}
+
+/// A field of an element, as in `items[1].price`, whose name DataFusion wants as a text.
+fn access(access: &mut AccessExpr) -> Answer {
+    match access {
+        AccessExpr::Dot(name) => {
+            if let Expr::Identifier(ident) = name {
+                *name = text(&ident.value);
+            }
+            Ok(())
+        }
+        AccessExpr::Subscript(Subscript::Index { index }) => match index {
+            Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "0") => {
+                Err("the elements of an array are counted from 1".to_owned())
+            }
+            Expr::UnaryOp { op: UnaryOperator::Minus, .. } => {
+                Err("the elements of an array are counted from 1, and not from its end".to_owned())
+            }
+            _ => Ok(()),
+        },
+        AccessExpr::Subscript(Subscript::Slice { .. }) => {
+            Err("a part of an array is not taken by [a:b]. write ARRAY_SLICE(array, a, b)".to_owned())
+        }
     }
 }
 

@@ -11,16 +11,21 @@ use arrow::{
     buffer::{BooleanBuffer, NullBuffer},
     datatypes::{
         DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type,
-        Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
+        Int32Type, Int64Type, Schema, SchemaRef, Time64NanosecondType, TimestampMicrosecondType, UInt8Type,
+        UInt16Type, UInt32Type, UInt64Type,
     },
 };
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::{
+    bytes::At,
     codes::{Codes, evaluate},
+    fallback::Parsed,
+    nested::Nested,
+    shape::Shape,
     text::Text,
     time::LastDay,
-    value::{Cell, Kind},
+    value::{self, Cell, Kind},
 };
 use crate::error::StreamError;
 
@@ -31,6 +36,7 @@ pub struct Column {
     pub kind: Kind,
     /// Of the last time that it read.
     pub last_day: LastDay,
+    is_wanted: bool,
     /// The field alone, which derived expressions are over.
     schema: SchemaRef,
     values: Values,
@@ -49,6 +55,7 @@ enum Values {
     Decimal(Vec<i128>),
     Bool(Vec<bool>),
     Text(Texts),
+    Nested(Box<Nested>),
     /// Only checked.
     Unwanted,
 }
@@ -71,23 +78,31 @@ pub struct Finished {
 }
 
 impl Column {
-    /// An empty column of `field`, whose kind is `kind`. `is_wanted` says whether it becomes a column itself;
+    /// An empty column of `field`, whose shape is `shape`. `is_wanted` says whether it becomes a column itself;
     /// `derived` are BOOLEAN expressions over it.
-    pub fn new(field: &Field, kind: Kind, is_wanted: bool, derived: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+    pub fn new(field: &Field, shape: &Shape, is_wanted: bool, derived: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        let kind = shape.kind();
         let values = match kind {
-            Kind::Text => Values::Text(Texts {
+            Kind::Text | Kind::Json | Kind::Bytes => Values::Text(Texts {
                 plain: is_wanted.then(Text::default),
                 codes: (!derived.is_empty()).then(|| Codes::new(derived.clone())),
             }),
+            // What is inside is checked as well, and just as little kept.
+            Kind::Nested => match Nested::new(field.data_type(), shape, is_wanted) {
+                Some(nested) => Values::Nested(Box::new(nested)),
+                None => Values::Unwanted,
+            },
             _ if !is_wanted => Values::Unwanted,
-            Kind::Int(_) | Kind::Timestamp | Kind::Date => Values::Int(Vec::new()),
+            Kind::Int(_) | Kind::Unsigned(_) | Kind::Timestamp | Kind::Date | Kind::Time => {
+                Values::Int(Vec::new())
+            }
             Kind::Float(_) => Values::Float(Vec::new()),
             Kind::Decimal(..) => Values::Decimal(Vec::new()),
             Kind::Bool => Values::Bool(Vec::new()),
         };
         let schema = Arc::new(Schema::new(vec![field.clone().with_nullable(true)]));
         let last_day = LastDay::default();
-        Column { kind, last_day, schema, values, nulls: Vec::new(), rows: 0, derived }
+        Column { kind, last_day, is_wanted, schema, values, nulls: Vec::new(), rows: 0, derived }
     }
 
     /// Starts a batch of at most so many rows.
@@ -103,6 +118,7 @@ impl Column {
                 plain.iter_mut().for_each(|plain| plain.start(rows));
                 codes.iter_mut().for_each(|codes| codes.start(rows));
             }
+            Values::Nested(nested) => nested.start(rows),
             Values::Unwanted => {}
         }
     }
@@ -139,6 +155,7 @@ impl Column {
                 plain.iter_mut().for_each(|plain| plain.truncate(rows));
                 codes.iter_mut().for_each(|codes| codes.truncate(rows));
             }
+            Values::Nested(nested) => nested.truncate(rows),
             Values::Unwanted => {}
         }
         while self.nulls.last().is_some_and(|null| usize::try_from(*null).is_ok_and(|null| null >= rows)) {
@@ -157,6 +174,7 @@ impl Column {
                 plain.iter_mut().for_each(|plain| plain.push(&[], 0));
                 codes.iter_mut().for_each(Codes::push_null);
             }
+            Values::Nested(nested) => nested.push_null(self.rows - 1),
             Values::Unwanted => return,
         }
         self.nulls.push(u32::try_from(self.rows - 1).unwrap_or(u32::MAX));
@@ -193,10 +211,43 @@ impl Column {
             (Values::Decimal(values), Cell::Decimal(value)) => values.push(value),
             (Values::Bool(values), Cell::Bool(value)) => values.push(value),
             (Values::Text(_), Cell::Text(start, end)) => {
-                let value = text.get(start..end).unwrap_or_default().as_bytes();
+                let text = text.get(start..end).unwrap_or_default();
+                let decoded = (self.kind == Kind::Bytes).then(|| value::bytes(text).unwrap_or_default());
+                let value = decoded.as_deref().unwrap_or(text.as_bytes());
                 self.push_text(value, value.len());
             }
             _ => self.push_null(),
+        }
+    }
+
+    /// A parsed value for the open row, text as ranges of `text`.
+    pub fn push_parsed(&mut self, parsed: &Parsed, text: &str) {
+        match (&mut self.values, parsed) {
+            (_, Parsed::Cell(cell)) => self.push(*cell, text),
+            (Values::Nested(nested), parsed) => nested.push(self.rows - 1, parsed, text),
+            _ => self.push_null(),
+        }
+    }
+
+    /// Reads the nested value at `at` for the open row; answers the place behind it.
+    pub fn read_nested(&mut self, bytes: &[u8], at: At) -> Option<At> {
+        let row = self.rows.checked_sub(1)?;
+        match &mut self.values {
+            Values::Nested(nested) => nested.read(row, bytes, at),
+            _ => None,
+        }
+    }
+
+    /// Rows that have a value, or are about to get one.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The text of a row, where the column is of text and it is kept.
+    pub fn text(&self, row: usize) -> Option<&[u8]> {
+        match &self.values {
+            Values::Text(Texts { plain: Some(plain), .. }) => plain.get(row),
+            _ => None,
         }
     }
 
@@ -212,6 +263,13 @@ impl Column {
                     DataType::Int16 => primitive::<Int16Type, _>(values, narrow, nulls)?,
                     DataType::Int32 => primitive::<Int32Type, _>(values, narrow, nulls)?,
                     DataType::Date32 => primitive::<Date32Type, _>(values, narrow, nulls)?,
+                    DataType::UInt8 => primitive::<UInt8Type, _>(values, narrow, nulls)?,
+                    DataType::UInt16 => primitive::<UInt16Type, _>(values, narrow, nulls)?,
+                    DataType::UInt32 => primitive::<UInt32Type, _>(values, narrow, nulls)?,
+                    DataType::UInt64 => primitive::<UInt64Type, _>(values, i64::cast_unsigned, nulls)?,
+                    DataType::Time64(_) => {
+                        Arc::new(PrimitiveArray::<Time64NanosecondType>::try_new(values.into(), nulls)?)
+                    }
                     DataType::Int64 => Arc::new(PrimitiveArray::<Int64Type>::try_new(values.into(), nulls)?),
                     _ => {
                         let array =
@@ -235,7 +293,12 @@ impl Column {
             Values::Bool(values) => {
                 Arc::new(BooleanArray::new(BooleanBuffer::from(values.as_slice()), nulls))
             }
+            Values::Text(Texts { plain: Some(plain), .. }) if self.kind == Kind::Bytes => {
+                Arc::new(plain.finish_bytes(nulls)?)
+            }
             Values::Text(texts) => return texts.finish(nulls, &self.derived, &self.schema),
+            Values::Nested(nested) if self.is_wanted => nested.finish(data_type, nulls, self.rows)?,
+            Values::Nested(_) => return Ok(Finished { array: None, derived: Vec::new() }),
             Values::Unwanted => return Ok(Finished { array: None, derived: Vec::new() }),
         };
         Ok(Finished { array: Some(array), derived: Vec::new() })

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use super::{
-    column::Column,
-    value::{Cell, Kind},
-};
+use super::{column::Column, fallback::Parsed, shape::Shape};
 use crate::{
     decode::plan::{DecodePlan, Derived},
     error::StreamError,
@@ -24,13 +21,13 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Empty columns; `kinds` are the fields' kinds.
-    pub fn new(plan: &DecodePlan, kinds: &[(String, Kind)]) -> Self {
-        let mut columns = Vec::with_capacity(kinds.len());
-        for (index, (field, (_, kind))) in plan.fields.fields().iter().zip(kinds).enumerate() {
+    /// Empty columns; `shapes` are those of the fields.
+    pub fn new(plan: &DecodePlan, shapes: &[(String, Shape)]) -> Self {
+        let mut columns = Vec::with_capacity(shapes.len());
+        for (index, (field, (_, shape))) in plan.fields.fields().iter().zip(shapes).enumerate() {
             let derived = plan.derived.iter().filter(|derived| derived.column == index);
             let derived = derived.map(|derived| Arc::clone(&derived.expr)).collect();
-            columns.push(Column::new(field, *kind, plan.columns.contains(&index), derived));
+            columns.push(Column::new(field, shape, plan.columns.contains(&index), derived));
         }
         Columns { columns, rows: 0, filled: 0 }
     }
@@ -75,10 +72,10 @@ impl Columns {
     }
 
     /// A whole row at once, text as ranges of `text`.
-    pub fn push_row(&mut self, cells: &[Cell], text: &str) {
-        for (field, cell) in cells.iter().enumerate() {
+    pub fn push_row(&mut self, values: &[Parsed], text: &str) {
+        for (field, value) in values.iter().enumerate() {
             if let Some(column) = self.open(field) {
-                column.push(*cell, text);
+                column.push_parsed(value, text);
             }
         }
         self.end_row();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::{
     bytes::{At, expect, plain_string, skip_space},
-    value::Kind,
+    shape::Shape,
 };
 
 /// Longer steps are read each time.
@@ -64,7 +64,7 @@ struct Step {
 /// The memory.
 #[derive(Debug)]
 pub struct Order {
-    fields: Arc<[(String, Kind)]>,
+    fields: Arc<[(String, Shape)]>,
     steps: Box<[Step; MOST_STEPS]>,
     /// Steps that are known, with the first two, which stand for no bytes.
     known: usize,
@@ -72,7 +72,7 @@ pub struct Order {
 
 impl Order {
     /// An empty memory for records of these fields.
-    pub fn new(fields: Arc<[(String, Kind)]>) -> Self {
+    pub fn new(fields: Arc<[(String, Shape)]>) -> Self {
         // Masked bytes are never this word, so it matches nothing.
         let none = Text { first: 1, first_mask: 0, more: 0, more_mask: 0, length: 0 };
         let step = Step { text: none, action: Action::End, followers: [START; FOLLOWERS] };
@@ -210,10 +210,11 @@ fn halves(bytes: &[u8; MOST_BYTES]) -> [u128; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::value::Kind, *};
 
     fn order() -> Order {
-        Order::new([("a".to_owned(), Kind::Text), ("b".to_owned(), Kind::Text)].into())
+        let text = || Shape::Plain(Kind::Text);
+        Order::new([("a".to_owned(), text()), ("b".to_owned(), text())].into())
     }
 
     /// Walks over `{"key":0,…}`; the actions, and how many steps are remembered afterwards.

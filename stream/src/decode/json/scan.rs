@@ -20,8 +20,9 @@ use super::{
     column::Column,
     columns::Columns,
     order::{Action, Order, START},
+    shape::Shape,
     time::LastDay,
-    value::{Cell, Kind, fits, number, string},
+    value::{self, Cell, Kind, fits, number, string},
 };
 
 /// The fast path.
@@ -32,7 +33,7 @@ pub struct Scanner {
 
 impl Scanner {
     /// A scanner for these fields.
-    pub fn new(fields: Arc<[(String, Kind)]>) -> Self {
+    pub fn new(fields: Arc<[(String, Shape)]>) -> Self {
         Scanner { order: Order::new(fields) }
     }
 
@@ -117,6 +118,13 @@ fn read_any(column: &mut Column, bytes: &[u8], at: At) -> Option<At> {
             column.push_null();
             return Some(end);
         }
+        b'"' if kind == Kind::Json => skip_value(bytes, at)?,
+        b'"' if kind == Kind::Bytes => {
+            let end = plain_string(bytes, at + 1)?;
+            let decoded = value::bytes(text(at + 1, end)?)?;
+            column.push_text(&decoded, decoded.len());
+            return Some(end + 1);
+        }
         b'"' => {
             let end = plain_string(bytes, at + 1)?;
             column.push(string(text(at + 1, end)?, kind)?, "");
@@ -125,7 +133,7 @@ fn read_any(column: &mut Column, bytes: &[u8], at: At) -> Option<At> {
         b'-' | b'0'..=b'9' => {
             let (end, is_whole) = scan_number(bytes, at)?;
             match kind {
-                Kind::Text => {}
+                Kind::Text | Kind::Json => {}
                 Kind::Int(64) if is_whole && end - at <= 18 => {
                     column.push_int(small_integer(&bytes[at..end]))
                 }
@@ -137,22 +145,24 @@ fn read_any(column: &mut Column, bytes: &[u8], at: At) -> Option<At> {
             let value = *first == b't';
             let end = word(bytes, at, if value { b"true" } else { b"false" })?;
             match kind {
-                Kind::Text => {}
+                Kind::Text | Kind::Json => {}
                 Kind::Bool => column.push(Cell::Bool(value), ""),
                 _ => return None,
             }
             end
         }
-        b'{' | b'[' if kind == Kind::Text => skip_value(bytes, at)?,
+        b'{' | b'[' if matches!(kind, Kind::Text | Kind::Json) => skip_value(bytes, at)?,
+        b'{' | b'[' if kind == Kind::Nested => return column.read_nested(bytes, at),
         _ => return None,
     };
-    if kind == Kind::Text {
+    if matches!(kind, Kind::Text | Kind::Json) {
         column.push_text(&bytes[at..], end - at);
     }
     Some(end)
 }
 
+/// Reads a value where the fast path has something in front of it, or around it.
 #[inline(never)]
-fn read_again(column: &mut Column, bytes: &[u8], at: At) -> Option<At> {
+pub(super) fn read_again(column: &mut Column, bytes: &[u8], at: At) -> Option<At> {
     read(column, bytes, at)
 }

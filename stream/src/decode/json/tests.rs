@@ -1,4 +1,5 @@
 mod derived;
+mod nested;
 mod reference;
 
 use arrow::{

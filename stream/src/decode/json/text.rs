@@ -1,7 +1,7 @@
 //! A text column while it is filled: one buffer of bytes, and where each row's text ends.
 
 use arrow::{
-    array::StringArray,
+    array::{BinaryArray, StringArray},
     buffer::{Buffer, NullBuffer, OffsetBuffer},
 };
 
@@ -57,13 +57,30 @@ impl Text {
         self.used = self.ends.last().map_or(0, |end| usize::try_from(*end).unwrap_or(0));
     }
 
+    /// The text of a row.
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        let place = |row: usize| self.ends.get(row).and_then(|end| usize::try_from(*end).ok());
+        self.bytes.get(place(row)?..place(row + 1)?)
+    }
+
     /// The column; nothing is left here.
     pub fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<StringArray, StreamError> {
+        let (ends, bytes) = self.take();
+        Ok(StringArray::try_new(ends, bytes, nulls)?)
+    }
+
+    /// The column where it is of bytes; nothing is left here.
+    pub fn finish_bytes(&mut self, nulls: Option<NullBuffer>) -> Result<BinaryArray, StreamError> {
+        let (ends, bytes) = self.take();
+        Ok(BinaryArray::try_new(ends, bytes, nulls)?)
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
         // Copied, so that the column holds no more memory than it needs and this one stays in the cache.
         let bytes = Buffer::from(self.bytes.get(..self.used).unwrap_or_default());
         let ends = OffsetBuffer::new(std::mem::take(&mut self.ends).into());
         self.start(0);
-        Ok(StringArray::try_new(ends, bytes, nulls)?)
+        (ends, bytes)
     }
 }
 

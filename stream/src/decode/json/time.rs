@@ -127,6 +127,23 @@ pub fn date(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// `HH:MM:SS[.fraction]`, up to nine digits, as nanoseconds since midnight.
+pub fn time_of_day(text: &[u8]) -> Option<i64> {
+    let [h1, h2, b':', m1, m2, b':', s1, s2, fraction @ ..] = text else { return None };
+    let (hour, minute, second) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?, digits(&[*s1, *s2])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanos = match fraction {
+        [] => 0,
+        [b'.', fraction @ ..] if (1..=9).contains(&fraction.len()) => {
+            digits(fraction)? * 10_i64.pow(9 - u32::try_from(fraction.len()).ok()?)
+        }
+        _ => return None,
+    };
+    Some(((hour * 60 + minute) * 60 + second) * 1_000_000_000 + nanos)
+}
+
 /// `YYYY-MM-DD[T ]HH:MM:SS[.fraction][Z|±HH:MM]` as microseconds since the Unix epoch; digits of the fraction
 /// past the sixth are cut off.
 pub fn timestamp(text: &[u8]) -> Option<i64> {
@@ -171,6 +188,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn times_of_day() {
+        assert_eq!(time_of_day(b"00:00:00"), Some(0));
+        assert_eq!(time_of_day(b"12:34:56.789"), Some(45_296_789_000_000));
+        assert_eq!(time_of_day(b"23:59:59.999999999"), Some(86_399_999_999_999));
+        for text in
+            ["24:00:00", "12:34", "12:34:56.", "12:34:56.1234567890", "12:34:56Z", "1:02:03", "12:60:00"]
+        {
+            assert_eq!(time_of_day(text.as_bytes()), None, "{text}");
+        }
+    }
 
     proptest! {
         #[test]

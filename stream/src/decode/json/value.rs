@@ -2,7 +2,9 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-pub use super::time::{date, timestamp};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+pub use super::time::{date, time_of_day, timestamp};
 
 /// What a column wants of a JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,16 +13,26 @@ pub enum Kind {
     Bool,
     /// A signed integer of so many bits.
     Int(u8),
+    /// An unsigned integer of so many bits. Those of 64 bits are held as the signed ones of the same bits.
+    Unsigned(u8),
     /// FLOAT (32) or DOUBLE (64).
     Float(u8),
     /// DECIMAL(precision, scale).
     Decimal(u8, i8),
     /// Text.
     Text,
+    /// Text that is the JSON of the value, as it is written.
+    Json,
+    /// Bytes, which JSON has as a string in base 64.
+    Bytes,
     /// Microseconds since the Unix epoch, UTC.
     Timestamp,
     /// Days since the Unix epoch.
     Date,
+    /// Nanoseconds since midnight.
+    Time,
+    /// Values inside of the value: a [shape](super::shape::Shape).
+    Nested,
 }
 
 impl Kind {
@@ -32,12 +44,18 @@ impl Kind {
             DataType::Int16 => Kind::Int(16),
             DataType::Int32 => Kind::Int(32),
             DataType::Int64 => Kind::Int(64),
+            DataType::UInt8 => Kind::Unsigned(8),
+            DataType::UInt16 => Kind::Unsigned(16),
+            DataType::UInt32 => Kind::Unsigned(32),
+            DataType::UInt64 => Kind::Unsigned(64),
             DataType::Float32 => Kind::Float(32),
             DataType::Float64 => Kind::Float(64),
             DataType::Decimal128(precision, scale) => Kind::Decimal(*precision, *scale),
             DataType::Utf8 => Kind::Text,
             DataType::Timestamp(TimeUnit::Microsecond, _) => Kind::Timestamp,
             DataType::Date32 => Kind::Date,
+            DataType::Time64(TimeUnit::Nanosecond) => Kind::Time,
+            DataType::Binary => Kind::Bytes,
             _ => return None,
         })
     }
@@ -50,12 +68,19 @@ impl Kind {
             Kind::Int(16) => "a whole number of 16 bits",
             Kind::Int(32) => "a whole number of 32 bits",
             Kind::Int(_) => "a whole number of 64 bits",
+            Kind::Unsigned(8) => "a whole number from 0 to 255",
+            Kind::Unsigned(16) => "a whole number of 16 bits, not negative",
+            Kind::Unsigned(32) => "a whole number of 32 bits, not negative",
+            Kind::Unsigned(_) => "a whole number of 64 bits, not negative",
             Kind::Float(32) => "a number that 32 bits hold",
             Kind::Float(_) => "a number",
             Kind::Decimal(..) => "a decimal number within the column's precision and scale",
-            Kind::Text => "text",
+            Kind::Text | Kind::Json => "text",
+            Kind::Bytes => "bytes as a string in base 64",
             Kind::Timestamp => "a time such as \"2026-01-05T12:00:00.123Z\", from 1677-09-21 to 2262-04-11",
             Kind::Date => "a date such as \"2026-01-05\"",
+            Kind::Time => "a time of day such as \"12:00:00.123\"",
+            Kind::Nested => "an object or an array",
         }
     }
 }
@@ -67,13 +92,13 @@ pub enum Cell {
     Null,
     /// For [`Kind::Bool`].
     Bool(bool),
-    /// For [`Kind::Int`], [`Kind::Timestamp`] and [`Kind::Date`].
+    /// For [`Kind::Int`], [`Kind::Unsigned`], [`Kind::Timestamp`], [`Kind::Date`] and [`Kind::Time`].
     Int(i64),
     /// For [`Kind::Float`].
     Float(f64),
     /// For [`Kind::Decimal`]: the unscaled value.
     Decimal(i128),
-    /// For [`Kind::Text`]: start and end.
+    /// For [`Kind::Text`] and [`Kind::Json`], and for [`Kind::Bytes`] still in base 64: start and end.
     Text(usize, usize),
 }
 
@@ -81,9 +106,10 @@ pub enum Cell {
 pub fn number(text: &str, kind: Kind) -> Option<Cell> {
     match kind {
         Kind::Int(bits) => integer(text).filter(|value| fits(*value, bits)).map(Cell::Int),
+        Kind::Unsigned(bits) => unsigned(text, bits).map(Cell::Int),
         Kind::Float(bits) => text.parse().ok().filter(|value| is_held(*value, bits)).map(Cell::Float),
         Kind::Decimal(precision, scale) => decimal(text, precision, scale).map(Cell::Decimal),
-        Kind::Bool | Kind::Text | Kind::Timestamp | Kind::Date => None,
+        _ => None,
     }
 }
 
@@ -92,8 +118,14 @@ pub fn string(text: &str, kind: Kind) -> Option<Cell> {
     match kind {
         Kind::Timestamp => timestamp(text.as_bytes()).map(Cell::Int),
         Kind::Date => date(text.as_bytes()).map(Cell::Int),
+        Kind::Time => time_of_day(text.as_bytes()).map(Cell::Int),
         _ => None,
     }
+}
+
+/// The bytes that a string in base 64 stands for.
+pub fn bytes(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 /// The unscaled value of a number, if the column holds it exactly: no digit is cut off or rounded away. (Flink rounds, and
@@ -141,6 +173,16 @@ pub fn fits(value: i64, bits: u8) -> bool {
     }
 }
 
+/// A whole number that is not negative, by its bits.
+fn unsigned(text: &str, bits: u8) -> Option<i64> {
+    let value = match text.parse::<u64>() {
+        Ok(value) => value,
+        Err(_) => u64::try_from(integer(text)?).ok()?,
+    };
+    let is_held = bits == 64 || value >> bits == 0;
+    is_held.then_some(value.cast_signed())
+}
+
 /// `12`, `-3`, `12.0`, `1.5e1`: whole numbers only, exactly.
 fn integer(text: &str) -> Option<i64> {
     if let Ok(value) = text.parse::<i64>() {
@@ -172,6 +214,20 @@ mod tests {
         for endless in ["1e3456789012345678", "1e-99999", "1e99999999999999999999", "-1e-9223372036854775808"]
         {
             assert_eq!(number(endless, Kind::Decimal(10, 2)), None);
+        }
+    }
+
+    #[test]
+    fn unsigned_numbers_are_exact_or_refused() {
+        assert_eq!(number("18446744073709551615", Kind::Unsigned(64)), Some(Cell::Int(-1)));
+        assert_eq!(number("9223372036854775808", Kind::Unsigned(64)), Some(Cell::Int(i64::MIN)));
+        assert_eq!(number("12.0", Kind::Unsigned(64)), Some(Cell::Int(12)));
+        assert_eq!(number("255", Kind::Unsigned(8)), Some(Cell::Int(255)));
+        assert_eq!(number("-0", Kind::Unsigned(8)), Some(Cell::Int(0)));
+        for (text, bits) in
+            [("-1", 64), ("18446744073709551616", 64), ("256", 8), ("65536", 16), ("4294967296", 32)]
+        {
+            assert_eq!(number(text, Kind::Unsigned(bits)), None, "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::{mem::size_of, sync::Arc};
 use arrow::{
     array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray},
     buffer::NullBuffer,
-    datatypes::{DataType, Decimal128Type, DecimalType, Int64Type},
+    datatypes::{DataType, Decimal128Type, DecimalType, Int64Type, UInt64Type},
 };
 use datafusion::{
     common::{Result, exec_datafusion_err, internal_datafusion_err},
@@ -23,6 +23,7 @@ use super::slots::slot::for_each_row;
 pub(super) fn overflow(name: &str, data_type: &DataType) -> DataFusionError {
     let sql = match data_type {
         DataType::Int64 => "BIGINT".to_owned(),
+        DataType::UInt64 => "BIGINT UNSIGNED".to_owned(),
         DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
         other => other.to_string(),
     };
@@ -40,6 +41,13 @@ pub(super) trait Bounded: ArrowPrimitiveType {
 impl Bounded for Int64Type {
     #[inline]
     fn sum(a: i64, b: i64, _: u8) -> (i64, bool) {
+        a.overflowing_add(b)
+    }
+}
+
+impl Bounded for UInt64Type {
+    #[inline]
+    fn sum(a: u64, b: u64, _: u8) -> (u64, bool) {
         a.overflowing_add(b)
     }
 }
@@ -68,6 +76,7 @@ pub(super) fn of(function: &AggregateFunctionExpr) -> Option<Box<dyn GroupsAccum
     let data_type = function.field().data_type().clone();
     match data_type {
         DataType::Int64 => Some(Box::new(Sums::<Int64Type>::new(function.name(), data_type))),
+        DataType::UInt64 => Some(Box::new(Sums::<UInt64Type>::new(function.name(), data_type))),
         DataType::Decimal128(..) => Some(Box::new(Sums::<Decimal128Type>::new(function.name(), data_type))),
         _ => None,
     }

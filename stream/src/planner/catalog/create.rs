@@ -8,7 +8,7 @@ use datafusion::{
     datasource::empty::EmptyTable,
     logical_expr::cast,
     sql::sqlparser::{
-        ast::{BinaryOperator, Expr as SqlExpr},
+        ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr},
         tokenizer::Span,
     },
 };
@@ -19,7 +19,7 @@ use crate::{
     options::Options,
     sql::{
         ddl::{Column, CreateTable},
-        types::{KNOWN_TYPES, arrow_type},
+        types::{KNOWN_TYPES, arrow_field},
     },
     table::{ColumnDef, ColumnKind, MetadataKey, SourceMetadata, TableDef, WatermarkDef, timestamp_type},
 };
@@ -99,7 +99,12 @@ impl Catalog {
                     .with_help("cast it: CAST(… AS STRING)")
                     .into());
             }
-            columns.push(ColumnDef { name: field.name().clone(), data_type, kind: ColumnKind::Physical });
+            columns.push(ColumnDef {
+                name: field.name().clone(),
+                data_type,
+                is_json: false,
+                kind: ColumnKind::Physical,
+            });
         }
         Ok(columns)
     }
@@ -129,19 +134,23 @@ impl Catalog {
         let data_type = match &column.data_type {
             // A computed column gets its type from its expression, later.
             None => DataType::Null,
-            Some(declared) => arrow_type(declared).ok_or_else(|| {
-                self.error(
-                    column.span,
-                    format!("column '{}' has type {declared}, which is not supported", column.name),
-                )
-                .with_help(format!("the types are {KNOWN_TYPES}"))
-            })?,
+            Some(declared) => {
+                let field = arrow_field(&column.name, declared).map_err(|problem| {
+                    self.error(
+                        column.span,
+                        format!("the type of column '{}' is not supported: {problem}", column.name),
+                    )
+                    .with_help(format!("the types are {KNOWN_TYPES}"))
+                })?;
+                field.data_type().clone()
+            }
         };
+        let is_json = column.data_type == Some(SqlType::JSON);
         let kind = match &column.metadata {
             None => ColumnKind::Physical,
             Some(key) => self.metadata(column, key, &data_type)?,
         };
-        Ok(ColumnDef { name: column.name.clone(), data_type, kind })
+        Ok(ColumnDef { name: column.name.clone(), data_type, is_json, kind })
     }
 
     fn metadata(&self, column: &Column, key: &str, data_type: &DataType) -> Result<ColumnKind, SqlError> {

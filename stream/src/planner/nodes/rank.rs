@@ -5,7 +5,7 @@ use std::{cmp::Ordering, fmt, sync::Arc};
 use arrow::compute::SortOptions;
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
-    logical_expr::{Expr, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
+    logical_expr::{Expr, ExprSchemable, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
     physical_expr::PhysicalSortExpr,
 };
 
@@ -78,10 +78,14 @@ impl RankNode {
         let input = self.input.schema();
         let mut order_by = Vec::new();
         for sort in &self.order_by {
+            if sort.expr.get_type(input)?.is_nested() {
+                let help = "order by the fields of a row";
+                return Err(physical.unsupported("ORDER BY an array, a row or a map", Some(help)));
+            }
             let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
             order_by.push(PhysicalSortExpr { expr: physical.expr(&sort.expr, input)?, options });
         }
-        let partition_by = self.partition_by.iter().map(|expr| physical.expr(expr, input));
+        let partition_by = self.partition_by.iter().map(|expr| physical.key(expr, input));
         Ok(RankSpec {
             partition_by: partition_by.collect::<std::result::Result<_, _>>()?,
             order_by,

@@ -115,7 +115,7 @@ impl WindowAggregateNode {
         let mut keys = Vec::new();
         for (column, field) in self.group_columns.iter().zip(fields) {
             if let GroupColumn::Key(index) = column {
-                keys.push((physical.expr(&self.keys[*index], input)?, Arc::clone(field)));
+                keys.push((physical.key(&self.keys[*index], input)?, Arc::clone(field)));
             }
         }
         let mut aggregates = Vec::new();

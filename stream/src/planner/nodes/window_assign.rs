@@ -8,6 +8,7 @@ use datafusion::{
     functions::core::expr_fn::named_struct,
     functions_aggregate::expr_fn::array_agg,
     logical_expr::{Expr, ExprSchemable, LogicalPlan, UserDefinedLogicalNodeCore, lit},
+    physical_expr::expressions::Column as PhysicalColumn,
 };
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         aggregate::Aggregation,
         assign::{Assign, AssignColumn},
         step::Step,
+        unnest::{Unnest, UnnestColumn},
         window_aggregate::{GroupColumn, WindowAggregateSpec},
     },
     planner::{
@@ -83,7 +85,13 @@ impl WindowAssignNode {
         let list = spec.group_columns.len();
         let sessions = graph.window(physical, &self.input, Arc::new(spec), identity)?;
         let schema = Arc::clone(self.schema.inner());
-        let steps = vec![Step::Unnest { list, schema: Arc::clone(&schema) }];
+        let members = (0..self.input.schema().fields().len()).map(UnnestColumn::Member);
+        let steps = vec![Step::Unnest(Unnest {
+            list: Arc::new(PhysicalColumn::new("rows", list)),
+            keeps_empty: false,
+            columns: members.chain((0..list).map(UnnestColumn::Input)).collect(),
+            schema: Arc::clone(&schema),
+        })];
         Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, &[sessions])))
     }
 
@@ -108,7 +116,7 @@ impl WindowAssignNode {
         fields.push(aggregate.field());
         let keys = self.partition_by.iter().enumerate().map(|(index, key)| {
             let field = Field::new(format!("k{index}"), key.get_type(input)?, true);
-            Ok((physical.expr(key, input)?, Arc::new(field)))
+            Ok((physical.key(key, input)?, Arc::new(field)))
         });
         let keys = keys.collect::<std::result::Result<Vec<_>, StreamError>>()?;
         Ok(WindowAggregateSpec {

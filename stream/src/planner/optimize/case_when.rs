@@ -50,7 +50,7 @@ pub(super) fn replace_all(local: &mut LocalPlan, source: &SchemaRef) -> Result<(
                 schema = Arc::clone(projected);
             }
             Step::Assign(assign) => schema = Arc::clone(&assign.schema),
-            Step::Unnest { schema: unnested, .. } => schema = Arc::clone(unnested),
+            Step::Unnest(unnest) => schema = Arc::clone(&unnest.schema),
         }
     }
     if let Terminal::Window(spec) = &mut local.terminal {

@@ -15,6 +15,7 @@ use crate::{
         aggregate::Expr,
         assign::{Assign, AssignColumn},
         step::Step,
+        unnest::{Unnest, UnnestColumn},
     },
     planner::{LocalPlan, SourcePlan, Terminal},
 };
@@ -37,7 +38,10 @@ pub(super) fn prune(local: &mut LocalPlan, source: &Schema, derived: &[Derived])
                 (*exprs, *schema) = project(exprs, schema, wanted, &places, derived)?;
                 places = next;
             }
-            Step::Unnest { .. } => {}
+            Step::Unnest(unnest) => {
+                narrow_unnest(unnest, wanted, &places, derived)?;
+                places = next;
+            }
             Step::Assign(assign) => {
                 narrow(assign, wanted, &places, derived)?;
                 places = next;
@@ -75,11 +79,19 @@ fn wanted(local: &LocalPlan, source: &Schema) -> Vec<BTreeSet<usize>> {
     for (step, wanted_here) in local.steps.iter().zip(&mut wanted_of_step).rev() {
         wanted_here.clone_from(&wanted);
         match step {
-            Step::Select { .. } | Step::Unnest { .. } => {}
+            Step::Select { .. } => {}
             Step::Filter { predicate } => add_columns(predicate, &mut wanted),
             Step::Project { exprs, .. } => {
                 let own = take_own(&mut wanted);
                 own.into_iter().for_each(|column| add_columns(&exprs[column], &mut wanted));
+            }
+            Step::Unnest(unnest) => {
+                for column in take_own(&mut wanted) {
+                    if let UnnestColumn::Input(index) = unnest.columns[column] {
+                        wanted.insert(index);
+                    }
+                }
+                add_columns(&unnest.list, &mut wanted);
             }
             Step::Assign(assign) => {
                 for column in take_own(&mut wanted) {
@@ -144,13 +156,39 @@ fn narrow(assign: &mut Assign, wanted: &BTreeSet<usize>, places: &Places, derive
     Ok(())
 }
 
+/// Makes an unnesting hand on only the wanted columns.
+fn narrow_unnest(
+    unnest: &mut Unnest,
+    wanted: &BTreeSet<usize>,
+    places: &Places,
+    derived: &[Derived],
+) -> Result<()> {
+    let mut kept = Vec::with_capacity(wanted.len());
+    let mut fields = Vec::with_capacity(wanted.len());
+    for &column in wanted {
+        if column < DERIVED {
+            kept.push(match unnest.columns[column] {
+                UnnestColumn::Input(index) => UnnestColumn::Input(at(places, index)),
+                of_element => of_element,
+            });
+            fields.push(Arc::clone(&unnest.schema.fields()[column]));
+        } else {
+            kept.push(UnnestColumn::Input(at(places, column)));
+            fields.push(Arc::clone(&derived[column - DERIVED].field));
+        }
+    }
+    unnest.list = map_columns(&unnest.list, &|c| at(places, c))?;
+    (unnest.columns, unnest.schema) = (kept, Arc::new(Schema::new(fields)));
+    Ok(())
+}
+
 fn width(steps: &[Step], source: &Schema) -> usize {
     steps.iter().fold(source.fields().len(), |width, step| match step {
         Step::Select { indexes } => indexes.len(),
         Step::Filter { .. } => width,
         Step::Project { exprs, .. } => exprs.len(),
         Step::Assign(assign) => assign.columns.len(),
-        Step::Unnest { schema, .. } => schema.fields().len(),
+        Step::Unnest(unnest) => unnest.columns.len(),
     })
 }
 

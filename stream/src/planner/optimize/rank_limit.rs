@@ -11,7 +11,7 @@ use datafusion::{
 };
 
 use crate::{
-    operator::{assign::AssignColumn, step::Step},
+    operator::{assign::AssignColumn, step::Step, unnest::UnnestColumn},
     planner::{NodePlan, OperatorPlan, Target},
 };
 
@@ -49,7 +49,9 @@ fn limit_in(nodes: &[NodePlan], node: usize, steps: &[Step], mut column: usize) 
             Step::Assign(assign) => {
                 column = assign.columns.iter().position(|of| *of == AssignColumn::Input(column))?;
             }
-            Step::Unnest { .. } => return None,
+            Step::Unnest(unnest) => {
+                column = unnest.columns.iter().position(|of| *of == UnnestColumn::Input(column))?;
+            }
             Step::Filter { predicate } => {
                 if let Some(limit) = bound(predicate.as_ref(), column) {
                     return Some(limit);

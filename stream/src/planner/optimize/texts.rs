@@ -24,7 +24,7 @@ use datafusion::{
 use super::{DERIVED, condition::is_condition, map_columns};
 use crate::{
     decode::plan::Derived,
-    operator::{aggregate::Expr, assign::AssignColumn, step::Step},
+    operator::{aggregate::Expr, assign::AssignColumn, step::Step, unnest::UnnestColumn},
     planner::{LocalPlan, SourcePlan, Terminal},
 };
 
@@ -64,8 +64,13 @@ impl Found {
                     }
                     texts = exprs.iter().map(|expr| texts.get(column_of(expr)?).copied().flatten()).collect();
                 }
-                // Stands behind sessions, never on the threads that read.
-                Step::Unnest { schema, .. } => texts = vec![None; schema.fields().len()],
+                Step::Unnest(unnest) => {
+                    let of = |column: &UnnestColumn| match column {
+                        UnnestColumn::Input(index) => texts.get(*index).copied().flatten(),
+                        _ => None,
+                    };
+                    texts = unnest.columns.iter().map(of).collect();
+                }
                 Step::Assign(assign) => {
                     let of = |column: &AssignColumn| match column {
                         AssignColumn::Input(index) => texts.get(*index).copied().flatten(),

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
-        Int8Builder, Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+        ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
+        Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, MapArray,
+        StringBuilder, StructArray, Time64NanosecondBuilder, TimestampMicrosecondBuilder, UInt8Builder,
+        UInt16Builder, UInt32Builder, UInt64Builder,
     },
+    buffer::{NullBuffer, OffsetBuffer},
     datatypes::{DataType, Schema},
     record_batch::RecordBatch,
 };
@@ -16,8 +19,9 @@ use crate::{
     decode::{
         Decoded, Reject,
         json::{
-            fallback::Fallback,
-            value::{Cell, Kind},
+            fallback::{Fallback, Parsed},
+            shape::Shape,
+            value::{self, Cell},
         },
         plan::DecodePlan,
     },
@@ -27,13 +31,14 @@ use crate::{
 /// Decodes `raw` by `plan`; the plan must be able to be evaluated.
 pub(super) fn decode(plan: &DecodePlan, raw: &RawBatch) -> Decoded {
     let fields = plan.fields.fields();
-    let kinds: Vec<_> = fields.iter().map(|f| (f.name().clone(), Kind::of(f.data_type()).unwrap())).collect();
-    let mut fallback = Fallback::new(kinds.into());
+    let shapes: Vec<_> =
+        fields.iter().map(|field| (field.name().clone(), Shape::of(field).unwrap())).collect();
+    let mut fallback = Fallback::new(shapes.into());
     let (mut rows, mut records, mut rejects) = (Vec::new(), Vec::new(), Vec::new());
     for (record, bytes) in (0_u32..).zip(raw.records()) {
         let parsed = std::str::from_utf8(bytes)
             .map_err(|error| format!("not UTF-8: {error}"))
-            .and_then(|text| fallback.parse(text).map(|(cells, text)| (cells.to_vec(), text.to_owned())));
+            .and_then(|text| fallback.parse(text).map(|(values, text)| (values.to_vec(), text.to_owned())));
         match parsed {
             Ok(row) => {
                 rows.push(row);
@@ -44,7 +49,8 @@ pub(super) fn decode(plan: &DecodePlan, raw: &RawBatch) -> Decoded {
     }
     let arrays: Vec<ArrayRef> = (0..fields.len())
         .map(|field| {
-            column(fields[field].data_type(), rows.iter().map(|(cells, text)| (cells[field], &**text)))
+            let values = rows.iter().map(|(values, text)| (Some(&values[field]), &**text));
+            nested(fields[field].data_type(), &values.collect::<Vec<_>>())
         })
         .collect();
     let mut columns: Vec<ArrayRef> = plan.columns.iter().map(|field| Arc::clone(&arrays[*field])).collect();
@@ -55,6 +61,61 @@ pub(super) fn decode(plan: &DecodePlan, raw: &RawBatch) -> Decoded {
         columns.push(derived.expr.evaluate(&batch).unwrap().into_array(rows.len()).unwrap());
     }
     Decoded { batch: RecordBatch::try_new(plan.schema(), columns).unwrap(), records, rejects }
+}
+
+/// Values with the text that they are ranges of; `None` where there is none, or NULL around it.
+fn nested(data_type: &DataType, values: &[(Option<&Parsed>, &str)]) -> ArrayRef {
+    let nulls = values.iter().map(|(value, _)| !matches!(value, None | Some(Parsed::Cell(Cell::Null))));
+    let nulls = Some(NullBuffer::from(nulls.collect::<Vec<bool>>())).filter(|nulls| nulls.null_count() > 0);
+    match data_type {
+        DataType::Struct(fields) => {
+            let member = |index: usize| {
+                let values = values.iter().map(|(value, text)| match value {
+                    Some(Parsed::Row(members)) => (Some(&members[index]), *text),
+                    _ => (None, *text),
+                });
+                nested(fields[index].data_type(), &values.collect::<Vec<_>>())
+            };
+            let members = (0..fields.len()).map(member).collect();
+            Arc::new(StructArray::try_new_with_length(fields.clone(), members, nulls, values.len()).unwrap())
+        }
+        DataType::List(item) => {
+            let mut items = Vec::new();
+            let lengths = values.iter().map(|(value, text)| match value {
+                Some(Parsed::List(own)) => {
+                    items.extend(own.iter().map(|item| (Some(item), *text)));
+                    own.len()
+                }
+                _ => 0,
+            });
+            let offsets = OffsetBuffer::from_lengths(lengths);
+            Arc::new(ListArray::new(Arc::clone(item), offsets, nested(item.data_type(), &items), nulls))
+        }
+        DataType::Map(entries, is_sorted) => {
+            let DataType::Struct(fields) = entries.data_type() else { panic!("a map has entries") };
+            let (mut keys, mut items) = (Vec::new(), Vec::new());
+            let lengths = values.iter().map(|(value, text)| match value {
+                Some(Parsed::Map(own)) => {
+                    keys.extend(own.iter().map(|(key, _)| (*key, *text)));
+                    items.extend(own.iter().map(|(_, item)| (Some(item), *text)));
+                    own.len()
+                }
+                _ => 0,
+            });
+            let offsets = OffsetBuffer::from_lengths(lengths);
+            let keys = column(&DataType::Utf8, keys.into_iter());
+            let items = nested(fields[1].data_type(), &items);
+            let entries_of = StructArray::new(fields.clone(), vec![keys, items], None);
+            Arc::new(MapArray::new(Arc::clone(entries), offsets, entries_of, nulls, *is_sorted))
+        }
+        data_type => column(
+            data_type,
+            values.iter().map(|(value, text)| match value {
+                Some(Parsed::Cell(cell)) => (*cell, *text),
+                _ => (Cell::Null, *text),
+            }),
+        ),
+    }
 }
 
 fn column<'a>(data_type: &DataType, cells: impl Iterator<Item = (Cell, &'a str)>) -> ArrayRef {
@@ -76,6 +137,21 @@ fn column<'a>(data_type: &DataType, cells: impl Iterator<Item = (Cell, &'a str)>
         DataType::Int16 => build!(Int16Builder::new(), Int, |value: i64| value.try_into().unwrap()),
         DataType::Int32 => build!(Int32Builder::new(), Int, |value: i64| value.try_into().unwrap()),
         DataType::Date32 => build!(Date32Builder::new(), Int, |value: i64| value.try_into().unwrap()),
+        DataType::UInt8 => build!(UInt8Builder::new(), Int, |value: i64| value.try_into().unwrap()),
+        DataType::UInt16 => build!(UInt16Builder::new(), Int, |value: i64| value.try_into().unwrap()),
+        DataType::UInt32 => build!(UInt32Builder::new(), Int, |value: i64| value.try_into().unwrap()),
+        DataType::UInt64 => build!(UInt64Builder::new(), Int, |value: i64| value.cast_unsigned()),
+        DataType::Time64(_) => build!(Time64NanosecondBuilder::new(), Int, |value| value),
+        DataType::Binary => {
+            let mut builder = BinaryBuilder::new();
+            for (cell, text) in cells {
+                builder.append_option(match cell {
+                    Cell::Text(start, end) => value::bytes(&text[start..end]),
+                    _ => None,
+                });
+            }
+            Arc::new(builder.finish())
+        }
         DataType::Int64 => build!(Int64Builder::new(), Int, |value| value),
         DataType::Timestamp(_, zone) => {
             let builder = TimestampMicrosecondBuilder::new().with_timezone_opt(zone.clone());
