@@ -26,6 +26,8 @@ mod cost;
 mod definitions;
 #[path = "it/derive.rs"]
 mod derive;
+#[path = "it/examples.rs"]
+mod examples;
 #[path = "it/explained.rs"]
 mod explained;
 #[path = "it/extremes.rs"]

@@ -28,6 +28,8 @@ mod data;
 mod found;
 #[path = "language/generate.rs"]
 mod generate;
+#[path = "language/lists.rs"]
+mod lists;
 #[path = "language/random.rs"]
 mod random;
 #[path = "language/rows.rs"]

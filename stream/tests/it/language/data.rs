@@ -13,7 +13,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 
-use super::random::Random;
+use super::{lists, random::Random};
 use crate::text::DAY_US;
 
 /// Noon of the day of all events.
@@ -21,6 +21,7 @@ pub(crate) const NOON_US: i64 = DAY_US + 12 * 3_600_000_000;
 pub(crate) const SECOND_US: i64 = 1_000_000;
 
 /// The columns of every source table, as declared.
+/// But for [the arrays](lists).
 pub(crate) const COLUMNS: &str = "ts TIMESTAMP(3), sent TIMESTAMP(3), k STRING, n BIGINT, d DOUBLE, m DECIMAL(10, 2), b BOOLEAN, id BIGINT";
 
 #[derive(Clone, Debug)]
@@ -99,6 +100,7 @@ impl Table {
             Arc::new(money.with_precision_and_scale(10, 2).unwrap()),
             Arc::new(rows.iter().map(|row| row.b).collect::<BooleanArray>()),
             Arc::new(rows.iter().map(|row| Some(row.id)).collect::<Int64Array>()),
+            lists::column(rows.iter().map(|row| row.id)),
         ];
         RecordBatch::try_new(schema(), columns).unwrap()
     }
@@ -115,6 +117,7 @@ fn schema() -> SchemaRef {
         ("m", DataType::Decimal128(10, 2)),
         ("b", DataType::Boolean),
         ("id", DataType::Int64),
+        ("xs", lists::data_type()),
     ];
     Arc::new(Schema::new(columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec()))
 }
@@ -155,6 +158,7 @@ fn json(row: &Row) -> String {
         ("m", row.m.map(money)),
         ("b", row.b.map(|b| b.to_string())),
         ("id", Some(row.id.to_string())),
+        ("xs", lists::json(row.id)),
     ];
     let fields = fields.into_iter().filter_map(|(name, value)| Some(format!("\"{name}\":{}", value?)));
     format!("{{{}}}", fields.collect::<Vec<_>>().join(","))

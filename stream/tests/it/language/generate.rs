@@ -5,11 +5,14 @@
 //! | [`windows`] | windows over event time and over other windows, rows in windows, re-aggregation |
 //! | [`over`] | functions `OVER` a window |
 //! | [`relate`] | unions, joins, conditions on other streams |
+//! | [`unnest`] | rows of arrays |
 
 #[path = "generate/over.rs"]
 mod over;
 #[path = "generate/relate.rs"]
 mod relate;
+#[path = "generate/unnest.rs"]
+mod unnest;
 #[path = "generate/windows.rs"]
 mod windows;
 
@@ -82,7 +85,8 @@ impl Generator {
     fn step(&mut self) -> Made {
         for _ in 0..20 {
             let made = match self.random.below(100) {
-                0..=5 => self.filtered(),
+                0..=3 => self.filtered(),
+                4..=5 => self.unnested(),
                 6..=38 => self.aggregated(),
                 39..=46 => self.windowed_rows(),
                 47..=56 => self.function(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{
     data::{self, Table},
+    lists,
     tree::{Dialect, Query},
 };
 
@@ -69,7 +70,8 @@ impl Script {
             text += "SET 'checkpoint.interval' = '5 ms';\nSET 'emit.interval' = '2 ms';\n";
         }
         for table in &self.tables {
-            let (name, columns, delay) = (&table.name, data::COLUMNS, table.delay_s);
+            let (name, delay) = (&table.name, table.delay_s);
+            let columns = format!("{}, {}", data::COLUMNS, lists::DECLARED);
             let late = match table.lateness_s {
                 0 => String::new(),
                 lateness => format!(", 'allowed-lateness' = '{lateness} s'"),

@@ -82,6 +82,13 @@ pub(crate) enum From {
     },
     /// `TABLE(TUMBLE(…))` and its like over a table or view.
     Windowed(Windowed),
+    /// `CROSS JOIN UNNEST(xs)`, or `LEFT JOIN` where rows without elements are kept. The fields `x` and `y` of the
+    /// elements get these names.
+    Unnest {
+        input: String,
+        names: (String, String),
+        keeps_empty: bool,
+    },
     /// `l kind JOIN r ON …`.
     Join {
         kind: &'static str,
@@ -233,6 +240,23 @@ impl From {
                 Dialect::Batch => windowed.by_arithmetic(),
                 Dialect::Streaming => windowed.table_function(),
             },
+            From::Unnest { input, names: (x, y), keeps_empty } => match (dialect, keeps_empty) {
+                (Dialect::Streaming, false) => {
+                    format!("{input} CROSS JOIN UNNEST({input}.xs) AS e_ ({x}, {y})")
+                }
+                (Dialect::Streaming, true) => {
+                    format!("{input} LEFT JOIN UNNEST({input}.xs) AS e_ ({x}, {y}) ON TRUE")
+                }
+                (Dialect::Batch, _) => {
+                    // A list without elements stands for one of NULL.
+                    let kept = if *keeps_empty { "" } else { "WHERE number_ > 0" };
+                    format!(
+                        "(SELECT *, e_['x'] AS {x}, e_['y'] AS {y} FROM (\
+                         SELECT *, UNNEST(CASE WHEN number_ > 0 THEN xs ELSE [NULL] END) AS e_ FROM (\
+                         SELECT *, COALESCE(array_length(xs), 0) AS number_ FROM {input}) {kept}))"
+                    )
+                }
+            },
             From::Join { kind, left, right, on } => {
                 format!("{} AS l\n  {kind} JOIN {} AS r\n  ON {on}", left.text(dialect), right.text(dialect))
             }
@@ -245,6 +269,7 @@ impl From {
                 names.push(name.clone());
             }
             From::Query(query) => query.reads(names),
+            From::Unnest { input, .. } => names.push(input.clone()),
             From::Both { read, also } => names.extend([read.clone(), also.clone()]),
             From::Join { left, right, .. } => {
                 left.reads(names);
