@@ -18,15 +18,21 @@
 //! |---|---|
 //! | [`step`]: filter, projection, [`assign`] to windows, [`unnest`] | none |
 //! | [`window_aggregate`]: tumbling, hopping and session windows | panes or sessions that are open |
+//! | [`interval_join`]: rows of two streams that lie near each other in time | rows that may still meet others |
+//! | [`time_order`]: rows in the order of their time, numbered | rows that are not in order yet; a count for each key |
+//! | [`first_rows`]: `LIMIT` | how many rows have come |
 //! | [`rank`]: `ROW_NUMBER` within a window | none: windows come whole |
 //! | [`whole`]: whatever is computed of whole windows: functions `OVER` them, joins on equal windows | the rows of windows that are not complete |
 
 pub mod aggregate;
 pub mod assign;
+pub mod first_rows;
 pub mod hop;
+pub mod interval_join;
 pub mod rank;
 pub mod session;
 pub mod step;
+pub mod time_order;
 pub mod unnest;
 pub mod whole;
 pub mod window_aggregate;

@@ -8,6 +8,8 @@
 //! - Flink's window table functions, `TABLE(HOP(TABLE t, DESCRIPTOR(c), …))` ([`tvf`]);
 //! - the columns of its older group windows, `TUMBLE_START(…)` (`group_window`);
 //! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
+//! - columns of an `INSERT` that have no name, or one twice (`positional`);
+//! - forms that are not supported, refused by name (`unsupported`);
 //! - statement sets and `SET` ([`script`], `statement`); what no script has is refused by name (`refused`).
 //!
 //! Planning is not done here; see [`crate::planner`].
@@ -16,10 +18,12 @@ pub mod ddl;
 mod dialect;
 pub mod functions;
 mod group_window;
+mod positional;
 mod refused;
 pub mod script;
 mod statement;
 pub mod tokens;
 pub mod tvf;
 pub mod types;
+mod unsupported;
 pub mod variables;

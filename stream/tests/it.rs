@@ -40,6 +40,8 @@ mod functions;
 mod hostile;
 #[path = "it/idle.rs"]
 mod idle;
+#[path = "it/interval_join.rs"]
+mod interval_join;
 #[path = "it/kafka_metadata.rs"]
 mod kafka_metadata;
 #[path = "it/language.rs"]
@@ -66,12 +68,16 @@ mod rankings;
 mod rejected;
 #[path = "it/restart.rs"]
 mod restart;
+#[path = "it/small.rs"]
+mod small;
 #[path = "it/state.rs"]
 mod state;
 #[path = "it/structures.rs"]
 mod structures;
 #[path = "it/tables.rs"]
 mod tables;
+#[path = "it/time_order.rs"]
+mod time_order;
 #[path = "it/uids.rs"]
 mod uids;
 #[path = "it/whole.rs"]

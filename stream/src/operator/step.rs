@@ -1,17 +1,17 @@
-//! Stateless steps: choosing columns, filtering, projecting, assigning to windows, unnesting. They run where the rows are: on the compute
-//! thread before the first window, in the merge stage after it.
+//! Stateless steps: choosing columns, filtering, projecting, assigning to windows, unnesting, leaving out what is late. They
+//! run where the rows are: on the compute thread before the first window, in the merge stage after it.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::Array,
+    array::{Array, BooleanArray},
     compute::filter_record_batch,
     datatypes::SchemaRef,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use datafusion::{common::cast::as_boolean_array, physical_expr::PhysicalExpr};
 
-use super::{Marks, Operator, Output, Rows, assign::Assign, unnest::Unnest};
+use super::{Marks, Operator, Output, Rows, TimeBound, assign::Assign, hop::event_times, unnest::Unnest};
 use crate::{error::StreamError, time::Watermark};
 
 /// One stateless step.
@@ -38,6 +38,13 @@ pub enum Step {
     Assign(Assign),
     /// Give each row once for each element of a list.
     Unnest(Unnest),
+    /// Leave out rows that came too late: below what had been promised when they were read.
+    OnTime {
+        /// The time of a row.
+        time: Arc<dyn PhysicalExpr>,
+        /// What is promised about it, allowed lateness included.
+        bound: TimeBound,
+    },
 }
 
 impl Step {
@@ -46,6 +53,10 @@ impl Step {
         match self {
             Step::Assign(assign) => assign.apply(batch, late_at),
             Step::Unnest(unnest) => unnest.apply(batch),
+            Step::OnTime { time, bound } => match late_at {
+                None => Ok(batch.clone()),
+                Some(late_at) => on_time(batch, time, bound.watermark(Marks::source(late_at))),
+            },
             Step::Select { indexes } => Ok(batch.project(indexes)?),
             Step::Filter { predicate } => {
                 let keep = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -65,6 +76,18 @@ impl Step {
             }
         }
     }
+}
+
+/// The rows whose time is not below what was promised about it.
+fn on_time(
+    batch: &RecordBatch,
+    time: &Arc<dyn PhysicalExpr>,
+    promised: Watermark,
+) -> Result<RecordBatch, StreamError> {
+    let times = time.evaluate(batch)?.into_array(batch.num_rows())?;
+    let from = promised.time().micros();
+    let keep: BooleanArray = event_times(&times)?.iter().map(|time| Some(time >= Some(from))).collect();
+    Ok(filter_record_batch(batch, &keep)?)
 }
 
 /// Applies steps in order, stopping where no row is left.

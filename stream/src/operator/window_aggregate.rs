@@ -165,10 +165,14 @@ impl WindowPartial {
             Stage::Panes(panes) => {
                 let limit_us = match closed_at {
                     None => None,
-                    Some(watermark) => match closing_limit(watermark, self.spec.lateness_us) {
-                        None => return Ok(Vec::new()),
-                        limit_us => limit_us,
-                    },
+                    Some(watermark) => {
+                        // By the promise about this column, as the second phase closes windows.
+                        let watermark = self.spec.bound.watermark(Marks::source(watermark));
+                        match closing_limit(watermark, self.spec.lateness_us) {
+                            None => return Ok(Vec::new()),
+                            limit_us => limit_us,
+                        }
+                    }
                 };
                 panes.take(limit_us.map(|limit| limit.saturating_sub(self.spec.window.offset_us())))
             }

@@ -151,6 +151,14 @@ pub(crate) fn of_expr(
             let bound = end.bound.map(|bound| bound.later_by(WINDOW_TIME_US));
             is_last.then_some(TimeAttribute { role: Role::Time, bound, ..end })
         }
+        // The two bounds of a window, together.
+        Expr::ScalarFunction(function) if function.func.name() == "named_struct" => {
+            let [_, start, _, end] = function.args.as_slice() else { return None };
+            let [start, end] = [start, end].map(|bound| of_expr(bound, schema, input));
+            let (start, end) = start.zip(end)?;
+            let is_one = start.role == Role::Start && end.role == Role::End && start.window == end.window;
+            is_one.then_some(TimeAttribute { role: Role::Window, ..end })
+        }
         // `window.start` of Arroyo's form.
         Expr::ScalarFunction(function) if function.func.name() == "get_field" => {
             let [window, Expr::Literal(ScalarValue::Utf8(Some(name)), _)] = function.args.as_slice() else {

@@ -50,6 +50,8 @@ impl Catalog {
         options.sql_parser.parse_float_as_decimal = true;
         // As in Flink: a column `anonymousId` is the JSON field of just that name.
         options.sql_parser.enable_ident_normalization = false;
+        // Takes two columns of one aggregate for one name twice.
+        options.optimizer.enable_leaf_expression_pushdown = false;
         let mut context = SessionContext::new_with_config(config);
         functions::register(&context);
         dialect::register(&mut context)?;

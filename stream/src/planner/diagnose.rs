@@ -63,6 +63,13 @@ fn split_help(message: &str, tables: &[String]) -> (String, Option<String>) {
         help.extend(fields.map(|fields| format!("the columns are {fields}")));
         return (format!("there is no column '{name}'"), (!help.is_empty()).then(|| help.join(" ")));
     }
+    if message.starts_with("Schema contains qualified field name")
+        && let Some(name) =
+            ["window_start", "window_end", "window_time"].iter().find(|name| message.contains(*name))
+    {
+        let help = format!("give it another name below: SELECT {name} AS inner_{name}, …");
+        return (format!("the rows of this window function have a column '{name}' already"), Some(help));
+    }
     if let Some((what, guess)) = message.split_once(".\nDid you mean ") {
         return (what.to_owned(), Some(format!("did you mean {guess}")));
     }

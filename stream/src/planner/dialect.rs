@@ -5,8 +5,10 @@
 //!   alone where it has the same type, since it is faster.
 //! - Unsigned numbers are signed ones in arithmetic, so that `1 - 2` is no large number.
 //! - Casts and comparisons that Flink refuses are refused ([`check_cast`]).
+//! - Aggregates of a column and of a cast of it are two columns ([`named`]).
 
 mod decimal;
+mod named;
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use datafusion::{
     logical_expr::{
         Expr, ExprSchemable, LogicalPlan, cast,
         expr::Cast,
-        planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
+        planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr},
     },
     optimizer::AnalyzerRule,
     prelude::SessionContext,
@@ -32,6 +34,7 @@ use datafusion::{
 /// Teaches a session Flink's arithmetic and what Flink refuses.
 pub(super) fn register(context: &mut SessionContext) -> Result<()> {
     context.register_expr_planner(Arc::new(Operators))?;
+    context.register_expr_planner(Arc::new(Aggregates))?;
     context.add_analyzer_rule(Arc::new(Casts));
     Ok(())
 }
@@ -99,6 +102,18 @@ fn signed(data_type: &DataType) -> Option<DataType> {
         DataType::UInt64 => DataType::Decimal128(20, 0),
         _ => return None,
     })
+}
+
+/// Aggregates.
+#[derive(Debug)]
+struct Aggregates;
+
+impl ExprPlanner for Aggregates {
+    fn plan_aggregate(&self, mut expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        expr.args = expr.args.into_iter().map(named::cast).collect();
+        expr.filter = expr.filter.map(|filter| Box::new(named::cast(*filter)));
+        Ok(PlannerResult::Original(expr))
+    }
 }
 
 fn is_zero(expr: &Expr) -> bool {

@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     operator::{
+        interval_join::{IntervalJoinSpec, JoinKind, SideSpec},
         step::Step,
+        time_order::TimeOrderSpec,
         window_aggregate::{GroupColumn, WindowAggregateSpec},
     },
     sink::EmitMode,
@@ -286,7 +288,60 @@ fn operator(node: &NodePlan) -> (String, Details) {
             ];
             (spec.name.clone(), details)
         }
+        OperatorPlan::IntervalJoin(spec) => interval_join_details(spec),
+        OperatorPlan::TimeOrder(spec) => time_order_details(spec),
+        OperatorPlan::FirstRows(spec) => {
+            let rows = match spec.fetch {
+                Some(fetch) => format!("{fetch} after {}", spec.skip),
+                None => format!("all after {}", spec.skip),
+            };
+            ("first rows".to_owned(), vec![("rows", rows), ("keeps", "how many rows have come".to_owned())])
+        }
     }
+}
+
+fn interval_join_details(spec: &IntervalJoinSpec) -> (String, Details) {
+    let [left, right] = &spec.sides;
+    let keys = left.keys.iter().zip(&right.keys).map(|(left, right)| format!("{left} = {right}"));
+    let time =
+        |side: &SideSpec| format!("{} by {}", side.schema.field(side.time).name(), bound_text(side.bound));
+    let reach = |micros: i64| match micros {
+        ..0 => format!("-{}", interval_text(micros.saturating_neg())),
+        _ => interval_text(micros),
+    };
+    let mut details = vec![
+        ("key", keys.collect::<Vec<_>>().join(", ")),
+        ("time", format!("{}; {}", time(left), time(right))),
+        ("interval", format!("right from {} to {} of left", reach(spec.lower_us), reach(spec.upper_us))),
+    ];
+    if let Some(filter) = &spec.filter {
+        details.push(("where", filter.to_string()));
+    }
+    details.push(("keeps", "the rows of each side that a row to come of the other may meet".to_owned()));
+    let writes = match spec.kind {
+        JoinKind::Inner | JoinKind::Semi => "a row once both are there",
+        JoinKind::Anti => "a row once none to come may meet it",
+        _ => "a row once both are there; one without a partner once none to come may meet it",
+    };
+    details.push(("writes", writes.to_owned()));
+    (format!("{:?} interval join", spec.kind).to_lowercase(), details)
+}
+
+fn time_order_details(spec: &TimeOrderSpec) -> (String, Details) {
+    let order: Vec<String> = spec.order_by.iter().map(ToString::to_string).collect();
+    let mut details = vec![
+        ("order by", order.join(", ")),
+        ("time", format!("{} by {}", spec.input.field(spec.time).name(), bound_text(spec.bound))),
+    ];
+    let mut keeps = "rows that may not be in order yet".to_owned();
+    if let Some(keys) = &spec.number_by {
+        let keys: Vec<String> = keys.iter().map(|(key, _)| key.to_string()).collect();
+        details.push(("numbered by", keys.join(", ")));
+        keeps += "; a count for each key, for ever";
+    }
+    details.push(("keeps", keeps));
+    details.push(("writes", "a row once none to come lies before it".to_owned()));
+    ("order of time".to_owned(), details)
 }
 
 fn step_details(step: &Step) -> (String, Details) {
@@ -305,6 +360,9 @@ fn step_details(step: &Step) -> (String, Details) {
             "assign windows".to_owned(),
             vec![("window", window_text(assign.window)), ("time", assign.time.to_string())],
         ),
+        Step::OnTime { time, bound } => {
+            ("leave out late rows".to_owned(), vec![("time", format!("{time} by {}", bound_text(*bound)))])
+        }
         Step::Unnest(unnest) => {
             let mut details = vec![("list", unnest.list.to_string())];
             if unnest.keeps_empty {

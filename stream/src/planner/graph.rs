@@ -9,9 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 use datafusion::{
     logical_expr::{LogicalPlan, Union},
+    physical_expr::{PhysicalExpr, expressions::Column},
     sql::sqlparser::tokenizer::Span,
 };
 
@@ -80,8 +81,13 @@ impl GraphBuilder {
         node
     }
 
-    fn feed(&mut self, drafts: Vec<LocalDraft>, terminal: Terminal, node: usize) {
-        self.locals.extend(drafts.into_iter().map(|draft| Local { draft, terminal: terminal.clone(), node }));
+    /// Feeds a stream into the only input of a node.
+    fn feed(&mut self, stream: Stream, terminal: Terminal, node: usize) {
+        let locals = stream.locals.into_iter();
+        self.locals.extend(locals.map(|draft| Local { draft, terminal: terminal.clone(), node }));
+        if let Some(input) = stream.node {
+            self.nodes[input].outputs.push(Target::Node { node, port: 0 });
+        }
     }
 
     fn new_stream(
@@ -100,7 +106,7 @@ impl GraphBuilder {
                 for filter in &scan.filters {
                     draft.steps.push(physical.filter(filter, &scan.projected_schema)?);
                 }
-                Ok(Stream::Local(vec![draft]))
+                Ok(Stream { locals: vec![draft], node: None })
             }
             LogicalPlan::Filter(filter) => {
                 let step = physical.filter(&filter.predicate, filter.input.schema())?;
@@ -130,24 +136,21 @@ impl GraphBuilder {
         schema: SchemaRef,
         counted_anew: bool,
     ) -> Result<Stream, StreamError> {
-        let mut streams = Vec::new();
+        let (mut locals, mut nodes) = (Vec::new(), Vec::new());
         for input in &union.inputs {
-            streams.push((self.stream(physical, input, counted_anew)?, schema_of(input)));
+            let stream = self.stream(physical, input, counted_anew)?;
+            locals.extend(stream.locals);
+            nodes.extend(stream.node);
         }
-        if streams.iter().all(|(stream, _)| matches!(stream, Stream::Local(_))) {
-            let drafts = streams.into_iter().flat_map(|(stream, _)| match stream {
-                Stream::Local(drafts) => drafts,
-                Stream::Node(_) => Vec::new(),
-            });
-            return Ok(Stream::Local(drafts.collect()));
-        }
-        let inputs: Vec<usize> =
-            streams.into_iter().map(|(stream, schema)| self.node_of(stream, schema)).collect();
-        let meeting = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema }, None);
-        for input in inputs {
-            self.nodes[input].outputs.push(Target::Node { node: meeting, port: 0 });
-        }
-        Ok(Stream::Node(meeting))
+        let node = match nodes.as_slice() {
+            [] | [_] => nodes.pop(),
+            _ => {
+                let meeting = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema }, None);
+                nodes.into_iter().for_each(|input| self.feed(Stream::of(input), Terminal::Forward, meeting));
+                Some(meeting)
+            }
+        };
+        Ok(Stream { locals, node })
     }
 
     /// Settles what each source decodes, now that all readers of it are known.
@@ -197,10 +200,10 @@ impl Lowering for GraphBuilder {
     ) -> Result<Stream, StreamError> {
         let key = (plan.clone(), counted_anew);
         if let Some(node) = self.built.get(&key) {
-            return Ok(Stream::Node(*node));
+            return Ok(Stream::of(*node));
         }
         let stream = self.new_stream(physical, plan, counted_anew)?;
-        if let Stream::Node(node) = stream {
+        if let (Some(node), true) = (stream.node, stream.locals.is_empty()) {
             self.built.insert(key, node);
         }
         Ok(stream)
@@ -214,17 +217,13 @@ impl Lowering for GraphBuilder {
         schema: SchemaRef,
         counted_anew: bool,
     ) -> Result<Stream, StreamError> {
-        Ok(match self.stream(physical, input, counted_anew)? {
-            Stream::Local(mut drafts) => {
-                for draft in &mut drafts {
-                    draft.steps.push(step.clone());
-                }
-                Stream::Local(drafts)
-            }
-            Stream::Node(input) => {
-                Stream::Node(self.add(OperatorPlan::Steps { steps: vec![step], schema }, &[input]))
-            }
-        })
+        let mut stream = self.stream(physical, input, counted_anew)?;
+        for draft in &mut stream.locals {
+            draft.steps.push(step.clone());
+        }
+        stream.node =
+            stream.node.map(|input| self.add(OperatorPlan::Steps { steps: vec![step], schema }, &[input]));
+        Ok(stream)
     }
 
     fn window(
@@ -235,22 +234,19 @@ impl Lowering for GraphBuilder {
         state: Identity,
     ) -> Result<usize, StreamError> {
         // The windows below are counted anew at every emission here, so they must be complete.
-        Ok(match self.stream(physical, input, true)? {
-            Stream::Node(input) => self.add_stateful(OperatorPlan::Window(spec), &[input], state),
-            Stream::Local(drafts) => {
-                let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)), Some(state));
-                self.feed(drafts, Terminal::Window(spec), node);
-                node
-            }
-        })
+        let stream = self.stream(physical, input, true)?;
+        let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)), Some(state));
+        self.feed(stream, Terminal::Window(spec), node);
+        Ok(node)
     }
 
     fn node_of(&mut self, stream: Stream, schema: SchemaRef) -> usize {
         match stream {
-            Stream::Node(node) => node,
-            Stream::Local(drafts) => {
+            Stream { locals, node: Some(node) } if locals.is_empty() => node,
+            mut stream => {
+                stream.locals.iter_mut().for_each(|draft| narrow(draft, &schema));
                 let node = self.push_node(OperatorPlan::Steps { steps: Vec::new(), schema }, None);
-                self.feed(drafts, Terminal::Forward, node);
+                self.feed(stream, Terminal::Forward, node);
                 node
             }
         }
@@ -271,6 +267,17 @@ impl Lowering for GraphBuilder {
     }
 }
 
+/// Makes a chain end with just these columns: behind a condition there may be more, that it was computed of.
+fn narrow(draft: &mut LocalDraft, schema: &SchemaRef) {
+    if matches!(draft.steps.last(), Some(Step::Filter { .. } | Step::OnTime { .. })) {
+        let column = |(index, field): (usize, &Arc<Field>)| -> Arc<dyn PhysicalExpr> {
+            Arc::new(Column::new(field.name(), index))
+        };
+        let exprs = schema.fields().iter().enumerate().map(column).collect();
+        draft.steps.push(Step::Project { exprs, schema: Arc::clone(schema) });
+    }
+}
+
 /// Why a plan has no operators.
 fn refused(physical: &Physical<'_>, plan: &LogicalPlan) -> StreamError {
     match plan {
@@ -279,17 +286,12 @@ fn refused(physical: &Physical<'_>, plan: &LogicalPlan) -> StreamError {
             .error(physical.span, "a condition in this query is never true, so that it has no rows")
             .into(),
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
-            physical.unsupported("a query without a table", None)
+            let help = "write the rows into a file, and read it by a table WITH ('connector' = 'filesystem')";
+            physical.unsupported("a query without a table", Some(help))
         }
         LogicalPlan::Distinct(_) => {
             physical.unsupported("DISTINCT ON", Some("number the rows within a window and keep the first"))
         }
-        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => physical.unsupported(
-            "ORDER BY or LIMIT over a stream",
-            Some(
-                "rank within a window: ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY …)",
-            ),
-        ),
         other => physical.unsupported(&format!("{}", other.display()), None),
     }
 }

@@ -96,12 +96,28 @@ pub(crate) trait Lowering {
     fn words<'a>(&self, physical: &'a Physical<'a>) -> Words<'a>;
 }
 
-/// What a sub-plan has become.
-pub(crate) enum Stream {
-    /// Local chains, not yet fed into a node; several for a union.
-    Local(Vec<LocalDraft>),
+/// What a sub-plan has become: local chains, a node's output, or, for a union of such, both.
+///
+/// Chains are kept apart from nodes as long as possible: what their rows are held against is known on the threads that
+/// read them alone.
+#[derive(Clone, Default)]
+pub(crate) struct Stream {
+    /// Local chains, not yet fed into a node.
+    pub(super) locals: Vec<LocalDraft>,
     /// A node's output.
-    Node(usize),
+    pub(super) node: Option<usize>,
+}
+
+impl Stream {
+    /// A node's output.
+    pub(crate) fn of(node: usize) -> Self {
+        Stream { locals: Vec::new(), node: Some(node) }
+    }
+
+    /// Leaves out what is late of the rows that come straight from where they are read; those of a node are in time.
+    pub(crate) fn judge(&mut self, step: &Step) {
+        self.locals.iter_mut().for_each(|draft| draft.steps.push(step.clone()));
+    }
 }
 
 /// A local chain whose source's columns are not settled yet.

@@ -4,7 +4,10 @@
 //! [`StreamingNode`], which says what it makes of its inputs' time and how it becomes operators. A new node is a file
 //! here, a line in [`streaming`], and a rule that puts it into plans ([`rules`](super::rules)).
 
+pub(crate) mod first_rows;
+pub(crate) mod interval_join;
 pub(crate) mod rank;
+pub(crate) mod time_order;
 pub(crate) mod unnest;
 pub(crate) mod whole;
 pub(crate) mod window_aggregate;
@@ -15,7 +18,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::{Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
 
 use self::{
-    rank::RankNode, unnest::UnnestNode, whole::WholeNode, window_aggregate::WindowAggregateNode,
+    first_rows::FirstRowsNode, interval_join::IntervalJoinNode, rank::RankNode, time_order::TimeOrderNode,
+    unnest::UnnestNode, whole::WholeNode, window_aggregate::WindowAggregateNode,
     window_assign::WindowAssignNode,
 };
 use super::node::StreamingNode;
@@ -31,6 +35,9 @@ pub(crate) fn streaming(node: &dyn UserDefinedLogicalNode) -> Option<&dyn Stream
         as_node::<RankNode>,
         as_node::<UnnestNode>,
         as_node::<WholeNode>,
+        as_node::<IntervalJoinNode>,
+        as_node::<TimeOrderNode>,
+        as_node::<FirstRowsNode>,
     ];
     known.iter().find_map(|as_node| as_node(node))
 }

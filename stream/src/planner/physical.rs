@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::{compute::SortOptions, datatypes::DataType};
 use datafusion::{
     common::DFSchema,
     execution::context::ExecutionProps,
-    logical_expr::{Expr, ExprSchemable, LogicalPlan, physical_planning_context::PhysicalPlanningContext},
+    logical_expr::{
+        Expr, ExprSchemable, LogicalPlan, SortExpr, physical_planning_context::PhysicalPlanningContext,
+    },
     physical_expr::{
-        PhysicalExpr,
+        PhysicalExpr, PhysicalSortExpr,
         aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder},
     },
     physical_plan::ExecutionPlan,
@@ -78,6 +80,22 @@ impl Physical<'_> {
             .build()
             .map_err(|error| self.catalog.diagnose(error))?;
         Ok((lowered.aggregate, lowered.filter))
+    }
+
+    pub(crate) fn order_by(
+        &self,
+        order_by: &[SortExpr],
+        input: &DFSchema,
+    ) -> Result<Vec<PhysicalSortExpr>, StreamError> {
+        let sort = |sort: &SortExpr| {
+            if sort.expr.get_type(input)?.is_nested() {
+                let help = "order by the fields of a row";
+                return Err(self.unsupported("ORDER BY an array, a row or a map", Some(help)));
+            }
+            let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
+            Ok(PhysicalSortExpr { expr: self.expr(&sort.expr, input)?, options })
+        };
+        order_by.iter().map(sort).collect()
     }
 
     pub(crate) fn unsupported(&self, what: &str, help: Option<&str>) -> StreamError {

@@ -9,7 +9,10 @@ use super::{canonical::sink_identity, identity::Identity, settings::Settings};
 use crate::{
     decode::plan::DecodePlan,
     error::StreamError,
-    operator::{rank::RankSpec, step::Step, whole::WholeSpec, window_aggregate::WindowAggregateSpec},
+    operator::{
+        TimeBound, first_rows::FirstRowsSpec, interval_join::IntervalJoinSpec, rank::RankSpec, step::Step,
+        time_order::TimeOrderSpec, whole::WholeSpec, window_aggregate::WindowAggregateSpec,
+    },
     sink::{EmitMode, SinkFactory},
     source::SourceOptions,
     table::{SourceMetadata, TableDef},
@@ -81,15 +84,23 @@ pub struct LocalPlan {
 
 impl LocalPlan {
     /// The windows that a row of the source is held against, and how long they take it behind their ends.
-    pub fn window(&self) -> Option<(WindowSpec, i64)> {
-        let assigned = self.steps.iter().find_map(|step| match step {
-            Step::Assign(assign) => Some((assign.window, assign.lateness_us)),
+    pub fn windows(&self) -> Vec<(WindowSpec, i64)> {
+        // The time may lie behind the promise by a known length.
+        let within = |lateness_us: i64, bound: TimeBound| lateness_us.saturating_add(bound.slack_us);
+        let of_step = |step: &Step| match step {
+            Step::Assign(assign) => Some((assign.window, within(assign.lateness_us, assign.bound))),
+            // A row on its own: as if its window were its own time.
+            Step::OnTime { bound, .. } => Some((WindowSpec::tumble(1), within(0, *bound))),
             _ => None,
-        });
-        assigned.or(match &self.terminal {
-            Terminal::Window(spec) => Some((spec.window, spec.lateness_us)),
+        };
+        let terminal = match &self.terminal {
+            Terminal::Window(spec) => Some((spec.window, within(spec.lateness_us, spec.bound))),
             Terminal::Forward => None,
-        })
+        };
+        let mut windows: Vec<(WindowSpec, i64)> = self.steps.iter().filter_map(of_step).collect();
+        // Behind an assignment the rows' windows are those that it gave them.
+        windows.extend(terminal.filter(|_| windows.is_empty()));
+        windows
     }
 }
 
@@ -129,6 +140,12 @@ pub enum OperatorPlan {
     Rank(RankSpec),
     /// A computation over whole windows.
     Whole(Arc<WholeSpec>),
+    /// A join of rows that lie near each other in time.
+    IntervalJoin(Arc<IntervalJoinSpec>),
+    /// Rows in the order of their time.
+    TimeOrder(Arc<TimeOrderSpec>),
+    /// The first rows.
+    FirstRows(FirstRowsSpec),
 }
 
 impl OperatorPlan {
@@ -136,7 +153,11 @@ impl OperatorPlan {
     pub(crate) fn has_state(&self) -> bool {
         match self {
             OperatorPlan::Steps { .. } | OperatorPlan::Rank(_) => false,
-            OperatorPlan::Window(_) | OperatorPlan::Whole(_) => true,
+            OperatorPlan::Window(_)
+            | OperatorPlan::Whole(_)
+            | OperatorPlan::IntervalJoin(_)
+            | OperatorPlan::TimeOrder(_)
+            | OperatorPlan::FirstRows(_) => true,
         }
     }
 }

@@ -8,12 +8,22 @@
 //! | rule | from | to |
 //! |---|---|---|
 //! | [`window_assign`] | a window table function | rows with the columns of their windows |
-//! | [`window_aggregate`] | `GROUP BY` with a window, `SELECT DISTINCT` within one | an aggregate over panes, sessions, or windows that the rows carry |
+//! | [`window_aggregate`] | `GROUP BY` with a window, `SELECT DISTINCT` within one | an aggregate over panes, sessions, or windows that the rows carry; one a set of [`grouping_sets`] |
 //! | [`over`] | a function `OVER` a window | a ranking, or a computation over whole windows |
 //! | [`window_join`] | a join on equal windows | a computation over whole windows |
+//! | [`interval_join`] | a join on keys and an interval of time | an operator that keeps the rows of both sides for so long |
+//! | [`time_order`] | `ORDER BY` the event time; `ROW_NUMBER()` by it without a window | rows that wait until they are in order |
+//! | [`first_rows`] | `LIMIT` | a count |
+//!
+//! Before, [`interval_join::conditions`] puts conditions over a join into it.
 
 mod context;
+mod first_rows;
+mod function_window;
+mod grouping_sets;
+mod interval_join;
 mod over;
+mod time_order;
 mod whole;
 mod window_aggregate;
 mod window_assign;
@@ -30,8 +40,15 @@ use super::catalog::Catalog;
 use crate::{error::StreamError, sql::functions::window::marker};
 
 /// In the order in which they are tried.
-const RULES: [fn(&Context<'_>, LogicalPlan) -> Outcome; 4] =
-    [window_assign::apply, window_aggregate::apply, over::apply, window_join::apply];
+const RULES: [fn(&Context<'_>, LogicalPlan) -> Outcome; 7] = [
+    window_assign::apply,
+    window_aggregate::apply,
+    over::apply,
+    window_join::apply,
+    interval_join::apply,
+    time_order::apply,
+    first_rows::apply,
+];
 
 /// Rewrites a plan; `statement` is where it stands, for errors that have no better place. `by_window`: who takes the
 /// rows wants those of a window together.
@@ -42,6 +59,7 @@ pub(crate) fn to_streaming(
     by_window: bool,
 ) -> Result<LogicalPlan, StreamError> {
     let context = Context { catalog, statement };
+    let plan = interval_join::conditions(plan)?;
     let mut failed = None;
     let rewritten = plan.transform_up(|mut plan| {
         for rule in RULES {

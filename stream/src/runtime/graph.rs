@@ -11,8 +11,8 @@ use arrow::{compute::concat_batches, record_batch::RecordBatch};
 use crate::{
     error::StreamError,
     operator::{
-        Marks, Operator, Output, Partial, Rows, Snapshot, rank::Rank, step::Steps, whole::Whole,
-        window_aggregate::WindowAggregate,
+        Marks, Operator, Output, Partial, Rows, Snapshot, first_rows::FirstRows, interval_join::IntervalJoin,
+        rank::Rank, step::Steps, time_order::TimeOrder, whole::Whole, window_aggregate::WindowAggregate,
     },
     planner::{JobPlan, OperatorPlan, Target},
     sink::EmitMode,
@@ -73,6 +73,9 @@ impl Graph {
                 OperatorPlan::Window(spec) => Box::new(WindowAggregate::new(Arc::clone(spec))?),
                 OperatorPlan::Rank(spec) => Box::new(Rank::new(spec.clone())),
                 OperatorPlan::Whole(spec) => Box::new(Whole::new(Arc::clone(spec))),
+                OperatorPlan::TimeOrder(spec) => Box::new(TimeOrder::new(Arc::clone(spec))?),
+                OperatorPlan::FirstRows(spec) => Box::new(FirstRows::new(spec.clone())),
+                OperatorPlan::IntervalJoin(spec) => Box::new(IntervalJoin::new(Arc::clone(spec))?),
             };
             nodes.push(Node {
                 operator,

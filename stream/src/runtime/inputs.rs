@@ -98,7 +98,7 @@ pub(super) fn worker_sources(
         }
         let partitions: Vec<WorkerPartition> =
             input.of(worker).map(|(partition, _)| WorkerPartition::new(Arc::clone(partition))).collect();
-        let windows = plan.locals.iter().filter(|local| local.source == index).filter_map(LocalPlan::window);
+        let windows = plan.locals.iter().filter(|local| local.source == index).flat_map(LocalPlan::windows);
         sources.push(WorkerSource {
             source: index,
             plan: IntakePlan {

@@ -17,6 +17,8 @@ use datafusion::sql::sqlparser::{
     tokenizer::Span,
 };
 
+use super::functions::literals::mistake;
+
 /// Puts every expression of `what` into DataFusion's words.
 pub(crate) fn translate(what: &mut impl VisitMut) -> Result<(), ParserError> {
     match visit_expressions_mut(what, |expr| match rewrite(expr) {
@@ -286,6 +288,7 @@ fn function(expr: &mut Expr) -> Answer {
         ident.value = ident.value.to_lowercase();
     }
     let Some(mut args) = arguments(function) else { return Ok(()) };
+    check_literals(&name, &args)?;
     let given = args.len();
     let new = match (name.as_str(), given) {
         ("IF", 3) => {
@@ -341,6 +344,20 @@ fn function(expr: &mut Expr) -> Answer {
         _ => return Ok(()),
     };
     *expr = new;
+    Ok(())
+}
+
+/// Refuses a literal that the function could never take, at its place.
+fn check_literals(name: &str, args: &[Expr]) -> Answer {
+    for (index, arg) in args.iter().enumerate() {
+        if let Expr::Value(literal) = arg
+            && let Value::SingleQuotedString(text) = &literal.value
+            && let Some(mistake) = mistake(name, index, text)
+        {
+            let start = literal.span.start;
+            return Err(format!("{mistake} at Line: {}, Column: {}", start.line, start.column));
+        }
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! unknown to Flink (`KEPT`). Everything else that DataFusion brings is taken out, so that no name is
 //! understood by accident. Aggregates are DataFusion's, and the ordered funnel.
 
+pub(crate) mod literals;
 mod number;
 mod pattern;
 mod regexp;

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::{
 };
 
 use super::{
-    ddl, dialect, refused,
+    ddl, dialect, positional, refused,
     script::{Script, Statement},
     tokens,
 };
@@ -174,7 +174,8 @@ fn insert(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
         }
         parser.expect_token(&Token::RParen)?;
     }
-    let query = query(parser)?;
+    let mut query = query(parser)?;
+    positional::name_columns(&mut query);
     end(parser, "INSERT")?;
     Ok(Statement::Insert { table, span, columns, query })
 }

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 
 use crate::{
     graph::Driven,
-    scripted::{batches, run_steps},
+    scripted::{Step, batches, quiet, run_steps},
     text,
 };
 
@@ -100,4 +100,48 @@ fn a_session_that_had_closed_is_not_bridged() {
     00:00:05  00:00:15  1
     00:00:15  00:00:35  2
     ");
+}
+
+#[test]
+fn rows_that_meet_windows_in_a_union_are_judged_where_they_are_read() {
+    let rows = "
+        time      k  v
+        12:00:30  a  1
+        12:01:40  a  2
+        12:00:40  a  4
+        12:02:40  a  8";
+    let lines = lines(rows);
+    let statements = "
+        CREATE TABLE out (s TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+        INSERT INTO out
+        WITH tens AS (SELECT window_time AS t, SUM(v) AS v
+          FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, window_time),
+        both_of AS (SELECT t, v FROM tens UNION ALL SELECT `time` AS t, v FROM events WHERE k = 'a')
+        SELECT window_start, SUM(v) FROM TABLE(TUMBLE(TABLE both_of, DESCRIPTOR(t), INTERVAL '1' MINUTE))
+        GROUP BY window_start, window_end";
+    for size in [1, 2, 4] {
+        let done = run_steps(vec![batches(&lines, size)], "k STRING, v BIGINT", "", statements);
+        // The third row was late by 50 seconds, for its window of ten and for that of a minute.
+        assert_eq!(
+            done.finals(),
+            "s         n\n12:00:00  2\n12:01:00  4\n12:02:00  16",
+            "{size} records a batch"
+        );
+        assert_eq!(done.counts(), [4, 3, 0, 1, 0, 0]);
+    }
+}
+
+#[test]
+fn what_is_counted_is_handed_over_before_its_window_closes() {
+    let lines = lines("time k\n 12:00:05 a\n 12:00:20 a\n 12:01:00 a");
+    // The watermark stands right at the end of the first window while nothing comes for a while.
+    let mut steps = vec![Step::Records(lines[..2].to_vec())];
+    steps.extend(quiet(300, false));
+    steps.push(Step::Records(lines[2..].to_vec()));
+    let statements = "
+        CREATE TABLE out (s TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+        INSERT INTO out SELECT window_start, COUNT(window_end)
+        FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '10' SECOND)) GROUP BY window_start, window_end";
+    let done = run_steps(vec![steps], "k STRING", "", statements);
+    assert_eq!(done.finals(), "s         n\n12:00:00  1\n12:00:20  1\n12:01:00  1");
 }

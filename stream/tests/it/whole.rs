@@ -219,11 +219,11 @@ fn a_join_without_equal_windows_is_refused() {
                   CREATE TABLE out (k STRING) WITH ('connector' = 'collect');
                   INSERT INTO out SELECT x.k FROM a x JOIN a y ON x.k = y.k;";
     assert_snapshot!(plan(script).unwrap_err().to_string(), @r"
-    this JOIN is not on equal windows, so its state would grow for ever
+    this JOIN is neither on equal windows nor on an interval of time, so its state would grow for ever
       at line 4, column 67
       4 |                   INSERT INTO out SELECT x.k FROM a x JOIN a y ON x.k = y.k;
         |                                                                   ^
-      help: join two windowed queries ON a.window_start = b.window_start AND a.window_end = b.window_end AND …
+      help: join two streams ON a.k = b.k AND a.t BETWEEN b.t - INTERVAL '5' MINUTE AND b.t + INTERVAL '5' MINUTE, or two windowed queries ON a.window_start = b.window_start AND a.window_end = b.window_end
     ");
 }
 

@@ -2,11 +2,9 @@
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
-use arrow::compute::SortOptions;
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
-    logical_expr::{Expr, ExprSchemable, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
-    physical_expr::PhysicalSortExpr,
+    logical_expr::{Expr, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore},
 };
 
 use crate::{
@@ -76,15 +74,7 @@ impl UserDefinedLogicalNodeCore for RankNode {
 impl RankNode {
     fn spec(&self, physical: &Physical<'_>) -> std::result::Result<RankSpec, StreamError> {
         let input = self.input.schema();
-        let mut order_by = Vec::new();
-        for sort in &self.order_by {
-            if sort.expr.get_type(input)?.is_nested() {
-                let help = "order by the fields of a row";
-                return Err(physical.unsupported("ORDER BY an array, a row or a map", Some(help)));
-            }
-            let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
-            order_by.push(PhysicalSortExpr { expr: physical.expr(&sort.expr, input)?, options });
-        }
+        let order_by = physical.order_by(&self.order_by, input)?;
         let partition_by = self.partition_by.iter().map(|expr| physical.key(expr, input));
         Ok(RankSpec {
             partition_by: partition_by.collect::<std::result::Result<_, _>>()?,
@@ -129,6 +119,6 @@ impl StreamingNode for RankNode {
     ) -> std::result::Result<Stream, StreamError> {
         let input = graph.stream(physical, &self.input, counted_anew)?;
         let input = graph.node_of(input, schema_of(&self.input));
-        Ok(Stream::Node(graph.add(OperatorPlan::Rank(self.spec(physical)?), &[input])))
+        Ok(Stream::of(graph.add(OperatorPlan::Rank(self.spec(physical)?), &[input])))
     }
 }

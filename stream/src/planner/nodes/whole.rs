@@ -224,6 +224,6 @@ impl StreamingNode for WholeNode {
             emit_all: counted_anew,
         };
         let identity = self.identity(&self.canonical_inputs(&graph.words(physical))?);
-        Ok(Stream::Node(graph.add_stateful(OperatorPlan::Whole(Arc::new(spec)), &inputs, identity)))
+        Ok(Stream::of(graph.add_stateful(OperatorPlan::Whole(Arc::new(spec)), &inputs, identity)))
     }
 }

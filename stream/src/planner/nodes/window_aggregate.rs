@@ -250,6 +250,6 @@ impl StreamingNode for WindowAggregateNode {
     ) -> std::result::Result<Stream, StreamError> {
         let spec = Arc::new(self.spec(physical, counted_anew)?);
         let identity = self.identity(physical, &graph.words(physical).of(&self.input)?)?;
-        Ok(Stream::Node(graph.window(physical, &self.input, spec, identity)?))
+        Ok(Stream::of(graph.window(physical, &self.input, spec, identity)?))
     }
 }

@@ -92,7 +92,7 @@ impl WindowAssignNode {
             columns: members.chain((0..list).map(UnnestColumn::Input)).collect(),
             schema: Arc::clone(&schema),
         })];
-        Ok(Stream::Node(graph.add(OperatorPlan::Steps { steps, schema }, &[sessions])))
+        Ok(Stream::of(graph.add(OperatorPlan::Steps { steps, schema }, &[sessions])))
     }
 
     /// A row of the input as one value, all of a session's in a list.

@@ -43,6 +43,7 @@ pub(super) fn replace_all(local: &mut LocalPlan, source: &SchemaRef) -> Result<(
         match step {
             Step::Select { indexes } => schema = Arc::new(schema.project(indexes)?),
             Step::Filter { predicate } => *predicate = choose(predicate, &schema)?,
+            Step::OnTime { .. } => {}
             Step::Project { exprs, schema: projected } => {
                 for expr in exprs {
                     *expr = choose(expr, &schema)?;

@@ -33,7 +33,9 @@ pub(super) fn prune(local: &mut LocalPlan, source: &Schema, derived: &[Derived])
                 *indexes = wanted.iter().map(|c| if *c < DERIVED { indexes[*c] } else { *c }).collect();
                 places = next;
             }
-            Step::Filter { predicate } => *predicate = map_columns(predicate, &|c| at(&places, c))?,
+            Step::Filter { predicate: expr } | Step::OnTime { time: expr, .. } => {
+                *expr = map_columns(expr, &|c| at(&places, c))?;
+            }
             Step::Project { exprs, schema } => {
                 (*exprs, *schema) = project(exprs, schema, wanted, &places, derived)?;
                 places = next;
@@ -80,7 +82,9 @@ fn wanted(local: &LocalPlan, source: &Schema) -> Vec<BTreeSet<usize>> {
         wanted_here.clone_from(&wanted);
         match step {
             Step::Select { .. } => {}
-            Step::Filter { predicate } => add_columns(predicate, &mut wanted),
+            Step::Filter { predicate: expr } | Step::OnTime { time: expr, .. } => {
+                add_columns(expr, &mut wanted);
+            }
             Step::Project { exprs, .. } => {
                 let own = take_own(&mut wanted);
                 own.into_iter().for_each(|column| add_columns(&exprs[column], &mut wanted));
@@ -185,7 +189,7 @@ fn narrow_unnest(
 fn width(steps: &[Step], source: &Schema) -> usize {
     steps.iter().fold(source.fields().len(), |width, step| match step {
         Step::Select { indexes } => indexes.len(),
-        Step::Filter { .. } => width,
+        Step::Filter { .. } | Step::OnTime { .. } => width,
         Step::Project { exprs, .. } => exprs.len(),
         Step::Assign(assign) => assign.columns.len(),
         Step::Unnest(unnest) => unnest.columns.len(),

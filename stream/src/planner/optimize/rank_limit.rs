@@ -32,7 +32,12 @@ fn limit_behind(nodes: &[NodePlan], node: usize, column: usize) -> Option<usize>
     let limits = nodes[node].outputs.iter().map(|target| match target {
         Target::Node { node: next, .. } => match &nodes[*next].operator {
             OperatorPlan::Steps { steps, .. } => limit_in(nodes, *next, steps, column),
-            OperatorPlan::Window(_) | OperatorPlan::Rank(_) | OperatorPlan::Whole(_) => None,
+            OperatorPlan::Window(_)
+            | OperatorPlan::Rank(_)
+            | OperatorPlan::Whole(_)
+            | OperatorPlan::IntervalJoin(_)
+            | OperatorPlan::TimeOrder(_)
+            | OperatorPlan::FirstRows(_) => None,
         },
         Target::Sink(_) => None,
     });
@@ -49,6 +54,7 @@ fn limit_in(nodes: &[NodePlan], node: usize, steps: &[Step], mut column: usize) 
             Step::Assign(assign) => {
                 column = assign.columns.iter().position(|of| *of == AssignColumn::Input(column))?;
             }
+            Step::OnTime { .. } => {}
             Step::Unnest(unnest) => {
                 column = unnest.columns.iter().position(|of| *of == UnnestColumn::Input(column))?;
             }

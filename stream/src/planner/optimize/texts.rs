@@ -58,6 +58,7 @@ impl Found {
             match step {
                 Step::Select { indexes } => texts = indexes.iter().map(|index| texts[*index]).collect(),
                 Step::Filter { predicate } => *predicate = self.replace(predicate, &texts)?,
+                Step::OnTime { .. } => {}
                 Step::Project { exprs, .. } => {
                     for expr in exprs.iter_mut() {
                         *expr = self.replace(expr, &texts)?;

@@ -1,7 +1,8 @@
 //! Functions `OVER` a window of the stream: `ROW_NUMBER()` by the ranking operator, all others by DataFusion over
 //! windows gathered whole.
 //!
-//! `PARTITION BY` must hold a column of a window, so that the function is final once that window is.
+//! `PARTITION BY` must hold a column of a window, so that the function is final once that window is; or rows are numbered
+//! by their event time ([`time_order`]).
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Window, WindowFunctionDefiniti
 
 use super::{
     context::{Context, Outcome, unaliased},
+    time_order,
     whole::{bounding, column_of, whole_by},
 };
 use crate::{
@@ -42,6 +44,12 @@ fn rewrite(context: &Context<'_>, window: Window) -> Result<LogicalPlan, StreamE
     };
     let attributes = context.attributes(&window.input);
     let Some((column, bound)) = bounding(&attributes, (0..attributes.len()).filter(common)) else {
+        if let [function] = functions.as_slice()
+            && name(function) == "row_number"
+            && let Some(numbered) = time_order::numbered(context, &window, function)?
+        {
+            return Ok(numbered);
+        }
         let name = functions.first().map(|function| name(function).to_uppercase()).unwrap_or_default();
         return Err(context
             .error(

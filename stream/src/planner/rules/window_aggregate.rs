@@ -11,22 +11,21 @@
 use std::sync::Arc;
 
 use datafusion::{
-    common::{
-        Column,
-        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
-    },
-    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, expr::ScalarFunction},
+    common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection},
 };
 
 use super::{
     context::{Context, Outcome, unaliased},
+    function_window,
+    grouping_sets::Sets,
     whole::{bound_of, bounding, column_of, preference},
 };
 use crate::{
     error::StreamError,
     operator::window_aggregate::GroupColumn,
     planner::{
-        attributes::{Attributes, Role, TimeAttribute, index_of, of_expr},
+        attributes::{Attributes, Role, index_of, of_expr},
         nodes::{
             extension,
             whole::{WholeInput, WholeNode, gathered, placeholder},
@@ -34,7 +33,6 @@ use crate::{
             window_assign::{WINDOW_COLUMNS, WindowAssignNode},
         },
     },
-    sql::functions::window::{Marker, marker},
     window::WindowSpec,
 };
 
@@ -50,21 +48,17 @@ pub(super) fn apply(context: &Context<'_>, plan: LogicalPlan) -> Outcome {
 }
 
 fn rewrite(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
-    let groups = &aggregate.group_expr;
-    let is_function = groups.iter().any(|group| window_function(group, &aggregate.input).is_some());
-    if is_function && let Some(ordered) = aggregate.aggr_expr.iter().find(|expr| is_ordered(expr)) {
-        return Err(context
-            .error(std::slice::from_ref(ordered), "an aggregate that depends on the order of its rows is not supported in this form of window")
-            .with_help("select FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), …)) and GROUP BY window_start, window_end")
-            .into());
+    if let Some(sets) = Sets::of(&aggregate)? {
+        let plans = sets.aggregates.iter().map(|aggregate| rewrite(context, aggregate.clone()));
+        return Ok(sets.together(plans.collect::<Result<_, _>>()?)?);
     }
-    if let Some(Expr::GroupingSet(_)) = groups.first() {
-        return Err(context
-            .error(groups, "GROUPING SETS, CUBE and ROLLUP are not supported in a stream")
-            .into());
+    let groups = &aggregate.group_expr;
+    let is_function = groups.iter().any(|group| function_window::function(group, &aggregate.input).is_some());
+    if is_function && aggregate.aggr_expr.iter().any(is_ordered) {
+        return function_window::ordered(context, aggregate);
     }
     if is_function {
-        return of_function(context, aggregate);
+        return function_window::of_function(context, aggregate);
     }
     if aggregate.aggr_expr.iter().any(is_ordered) {
         return over_whole(context, aggregate);
@@ -73,141 +67,6 @@ fn rewrite(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, S
         return fused.node(aggregate);
     }
     attached(context, aggregate)
-}
-
-/// `GROUP BY tumble(…)`.
-fn of_function(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
-    let mut window: Option<(WindowSpec, Expr, TimeAttribute)> = None;
-    let (mut group_columns, mut keys) = (Vec::new(), Vec::new());
-    for group in &aggregate.group_expr {
-        let Some(function) = window_function(group, &aggregate.input) else {
-            group_columns.push(GroupColumn::Key(keys.len()));
-            keys.push(group.clone());
-            continue;
-        };
-        let (_, intervals) = time_argument(function);
-        let spec = context.window(function.func.name(), intervals, &function.args)?;
-        if window.as_ref().is_some_and(|(first, ..)| *first != spec) {
-            return Err(context
-                .error(&aggregate.group_expr, "the query groups by two different windows")
-                .into());
-        }
-        let (time, attribute) = event_time(context, function, &aggregate.input)?;
-        window = Some((spec, time, attribute));
-        group_columns.push(GroupColumn::Window);
-    }
-    let Some((window, time, attribute)) = window else {
-        return Err(StreamError::internal("a window function got lost"));
-    };
-    let Some(bound) = attribute.bound else {
-        return Err(StreamError::internal("event time without a bound"));
-    };
-    let input = without_functions(Arc::unwrap_or_clone(aggregate.input), &time)?;
-    Ok(extension(WindowAggregateNode {
-        input,
-        window,
-        lateness_us: attribute.lateness_us,
-        time,
-        bound,
-        group_columns,
-        keys,
-        aggregates: aggregate.aggr_expr,
-        schema: aggregate.schema,
-    }))
-}
-
-/// The window function that a group is, also where the projection below computes it.
-fn window_function<'a>(group: &'a Expr, input: &'a LogicalPlan) -> Option<&'a ScalarFunction> {
-    match unaliased(group) {
-        Expr::ScalarFunction(function) => {
-            (marker(&function.func) == Some(Marker::Window)).then_some(function)
-        }
-        Expr::Column(column) => match input {
-            LogicalPlan::Projection(projection) => {
-                let expr = projection.expr.get(index_of(&projection.schema, column)?)?;
-                window_function(expr, &projection.input)
-            }
-            LogicalPlan::SubqueryAlias(alias) => {
-                let index = index_of(&alias.schema, column)?;
-                let (qualifier, field) = alias.input.schema().qualified_field(index);
-                let inner = Column::from((qualifier, field));
-                // The expression lives in the projection below, which outlives this one.
-                match alias.input.as_ref() {
-                    LogicalPlan::Projection(projection) => {
-                        let expr = projection.expr.get(index_of(&projection.schema, &inner)?)?;
-                        window_function(expr, &projection.input)
-                    }
-                    _ => None,
-                }
-            }
-            LogicalPlan::Filter(filter) => window_function(group, &filter.input),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// `TUMBLE(time, size)` of Flink's older form names its time column; Arroyo's form does not.
-fn time_argument(function: &ScalarFunction) -> (Option<&Expr>, &[Expr]) {
-    match function.args.split_first() {
-        Some((time @ Expr::Column(_), intervals)) => (Some(time), intervals),
-        _ => (None, &function.args),
-    }
-}
-
-/// The event time of a window function: the column that it names, or one of its input. Where there are several, the time of another window goes before a
-/// source's.
-fn event_time(
-    context: &Context<'_>,
-    function: &ScalarFunction,
-    input: &LogicalPlan,
-) -> Result<(Expr, TimeAttribute), StreamError> {
-    let rank = |role: Role| match role {
-        Role::Time => 0,
-        Role::Event => 1,
-        Role::End => 2,
-        Role::Start | Role::Window => 3,
-    };
-    let attributes = context.attributes(input);
-    if let (Some(time), _) = time_argument(function) {
-        let found = of_expr(time, input.schema(), &attributes).filter(|found| found.bound.is_some());
-        return match found {
-            Some(attribute) => Ok((time.clone(), attribute)),
-            None => Err(super::window_assign::no_event_time(context, time, None, input)),
-        };
-    }
-    let columns = attributes.into_iter().enumerate().filter_map(|(index, found)| Some((index, found?)));
-    let usable = columns.filter(|(_, found)| found.bound.is_some() && rank(found.role) < 3);
-    let Some((index, attribute)) = usable.min_by_key(|(index, found)| (rank(found.role), *index)) else {
-        return Err(context
-            .error(&function.args, format!("{}() has no event time to work on", function.func.name()))
-            .with_help("declare WATERMARK FOR a column of the table, and keep that column in the query")
-            .into());
-    };
-    let column = Column::from(input.schema().qualified_field(index));
-    Ok((Expr::Column(column), attribute))
-}
-
-/// A projection below that computed the window function passes on the time instead: only the group wanted it.
-fn without_functions(plan: LogicalPlan, time: &Expr) -> Result<LogicalPlan, StreamError> {
-    let is_function = |expr: &Expr| matches!(unaliased(expr), Expr::ScalarFunction(f) if marker(&f.func) == Some(Marker::Window));
-    let Expr::Column(time) = time else { return Ok(plan) };
-    match plan {
-        LogicalPlan::Projection(projection) if projection.expr.iter().any(is_function) => {
-            let index = index_of(&projection.schema, time);
-            let Some(source) = index.and_then(|index| projection.expr.get(index)).cloned() else {
-                return Err(StreamError::internal("event time got lost below a window function"));
-            };
-            let exprs = projection
-                .expr
-                .into_iter()
-                .map(|expr| if is_function(&expr) { unaliased(&source).clone() } else { expr })
-                .collect();
-            let projection = Projection::try_new_with_schema(exprs, projection.input, projection.schema)?;
-            Ok(LogicalPlan::Projection(projection))
-        }
-        other => Ok(other),
-    }
 }
 
 /// A group by the columns of the window table function below, which are used for nothing else.
@@ -398,7 +257,7 @@ fn is_ordered(expr: &Expr) -> bool {
 }
 
 /// Aggregates that want the rows of a window together, in order: DataFusion computes them over gathered windows.
-fn over_whole(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
+pub(super) fn over_whole(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
     let attributes = context.attributes(&aggregate.input);
     let columns = aggregate.group_expr.iter().filter_map(|group| column_of(group, &aggregate.input));
     let Some((column, bound)) = bounding(&attributes, columns) else {

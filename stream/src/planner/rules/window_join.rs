@@ -29,7 +29,7 @@ use crate::{
 
 pub(super) fn apply(context: &Context<'_>, plan: LogicalPlan) -> Outcome {
     match plan {
-        LogicalPlan::Join(join) => rewrite(context, join).map(Ok),
+        LogicalPlan::Join(join) => rewrite(context, join),
         other => Ok(Err(other)),
     }
 }
@@ -37,17 +37,10 @@ pub(super) fn apply(context: &Context<'_>, plan: LogicalPlan) -> Outcome {
 /// A column of a window and its bound, one of each side.
 type Sides = [(usize, TimeBound); 2];
 
-fn rewrite(context: &Context<'_>, join: Join) -> Result<LogicalPlan, StreamError> {
+fn rewrite(context: &Context<'_>, join: Join) -> Outcome {
     let (left, right) = (context.attributes(&join.left), context.attributes(&join.right));
     let Some([(of_left, left_bound), (of_right, right_bound)]) = sides(&join, &left, &right) else {
-        let mut exprs: Vec<_> = join.on.iter().flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
-        exprs.extend(join.filter.clone());
-        return Err(context
-            .error(&exprs, "this JOIN is not on equal windows, so its state would grow for ever")
-            .with_help(
-                "join two windowed queries ON a.window_start = b.window_start AND a.window_end = b.window_end AND …",
-            )
-            .into());
+        return Ok(Err(LogicalPlan::Join(join)));
     };
     let join = without_null_awareness(context, join, &left, &right)?;
     let (left, right) = (gathered(&left, of_left), gathered(&right, of_right));
@@ -76,14 +69,14 @@ fn rewrite(context: &Context<'_>, join: Join) -> Result<LogicalPlan, StreamError
         column,
         bound,
     };
-    Ok(extension(WholeNode {
+    Ok(Ok(extension(WholeNode {
         name: format!("{} join on equal windows", join.join_type.to_string().to_lowercase()),
         computation,
         attributes,
         window_column,
         schema: join.schema,
         inputs: vec![input(join.left, of_left, left_bound), input(join.right, of_right, right_bound)],
-    }))
+    })))
 }
 
 /// `x NOT IN (SELECT y … WHERE a = b)` is an anti join that must take a NULL of `x` or `y` for a possible partner.

@@ -6,6 +6,30 @@
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::common::{Result, exec_err};
 
+/// What is wrong with a pattern, for writing or for reading times.
+pub(super) fn mistake(pattern: &str, reads: bool) -> Option<String> {
+    let parts = match parts(pattern) {
+        Ok(parts) => parts,
+        Err(error) => {
+            return Some(error.strip_backtrace().trim_start_matches("Execution error: ").to_owned());
+        }
+    };
+    let unread = parts.iter().find_map(|part| match part {
+        Part::Field(letter, count) if reads && !is_read(*letter, *count) => Some(letter),
+        _ => None,
+    });
+    unread.map(|letter| format!("a timestamp cannot be read by '{letter}' in the pattern '{pattern}'"))
+}
+
+/// Whether times can be read by so many of a letter.
+fn is_read(letter: char, count: usize) -> bool {
+    match letter {
+        'y' | 'u' | 'd' | 'H' | 'h' | 'm' | 's' | 'S' | 'a' => true,
+        'M' => count <= 2,
+        _ => false,
+    }
+}
+
 /// A part of a pattern: a letter and how often it stands, or text.
 enum Part {
     Field(char, usize),
@@ -132,9 +156,7 @@ pub(super) fn parse(pattern: &str, text: &str) -> Result<Option<NaiveDateTime>> 
                 Some(after) => rest = after,
                 None => return Ok(None),
             },
-            Part::Field(letter @ ('y' | 'u' | 'M' | 'd' | 'H' | 'h' | 'm' | 's' | 'S'), count)
-                if *count <= 2 || *letter != 'M' =>
-            {
+            Part::Field(letter, count) if *letter != 'a' && is_read(*letter, *count) => {
                 // Fields that touch have the width of the pattern, others take all digits.
                 let touches = matches!(parts.get(index + 1), Some(Part::Field(..)));
                 let digits = rest.bytes().take_while(u8::is_ascii_digit).count();

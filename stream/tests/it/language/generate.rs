@@ -94,10 +94,10 @@ impl Generator {
                 65..=70 => self.ranked(),
                 71..=75 => self.computed_over(),
                 76..=83 => self.aggregated_again(),
-                84..=87 => self.distinct(),
-                88..=93 => self.window_join(),
-                94..=96 => self.exists(),
-                97 => self.set(),
+                84..=86 => self.distinct(),
+                87..=91 => self.window_join(),
+                92..=93 => self.exists(),
+                94 => self.set(),
                 _ => self.interval_join(),
             };
             if let Some(made) = made {

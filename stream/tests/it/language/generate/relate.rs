@@ -144,23 +144,64 @@ impl Generator {
 
     /// Two streams whose rows are near each other in time.
     pub(super) fn interval_join(&mut self) -> Option<Made> {
-        let has_event = |relation: &Relation| relation.times().iter().any(|c| c.role == Some(Role::Event));
-        let (left, right) = (self.input(has_event)?, self.input(has_event)?);
-        let time = |relation: &Relation| {
-            relation.times().into_iter().find(|c| c.role == Some(Role::Event)).map(|c| c.name)
+        let known = |column: &Column| column.role.is_some_and(|role| role != Role::Mixed);
+        let has_time = |relation: &Relation| relation.times().iter().any(known);
+        let (left, right) = (self.input(has_time)?, self.input(has_time)?);
+        let time = |generator: &mut Self, relation: &Relation| {
+            let times: Vec<Column> = relation.times().into_iter().filter(known).collect();
+            generator.random.pick_any(&times).map(|column| column.name)
         };
-        let (a, b) = (time(&left)?, time(&right)?);
-        let key = |relation: &Relation| relation.of(&[Kind::Text]).into_iter().next().map(|c| c.name);
-        let (before, after) = (self.random.between(0, 10), self.random.between(0, 10));
-        let on = vec![
-            format!("l.{} = r.{}", key(&left)?, key(&right)?),
-            format!("r.{b} BETWEEN l.{a} - {} AND l.{a} + {}", seconds(before), seconds(after)),
-        ];
-        let kind = *self.random.pick(&["INNER", "INNER", "LEFT"]);
+        let (a, b) = (format!("l.{}", time(self, &left)?), format!("r.{}", time(self, &right)?));
+        let mut on = vec![self.equal(&left, &right, &[Kind::Text])?];
+        if self.random.chance(15) {
+            on.extend(self.equal(&left, &right, &[Kind::Int, Kind::Bool]));
+        }
+        if self.random.chance(15) {
+            let number = |generator: &mut Self, relation: &Relation| {
+                generator.random.pick_any(&relation.of(&[Kind::Int]))
+            };
+            if let (Some(a), Some(b)) = (number(self, &left), number(self, &right)) {
+                on.push(format!("l.{} <= r.{}", a.name, b.name));
+            }
+        }
+        let on_keys = on.len();
+        on.extend(self.near(&a, &b));
+        let kind = *self.random.pick(&["INNER", "INNER", "LEFT", "RIGHT", "FULL", "LEFT SEMI", "LEFT ANTI"]);
+        // Conditions of an inner join may stand behind it.
+        let behind =
+            if kind == "INNER" && self.random.chance(30) { on.split_off(on_keys) } else { Vec::new() };
+        let (left_stays, right_stays) =
+            (!matches!(kind, "RIGHT" | "FULL"), matches!(kind, "INNER" | "RIGHT"));
         let mut made = Side::default();
-        self.side(&mut made, "l", &left, true);
-        self.side(&mut made, "r", &right, kind == "INNER");
-        self.joined(made, kind, (&left, &right), &on, None)
+        self.side(&mut made, "l", &left, left_stays);
+        if !matches!(kind, "LEFT SEMI" | "LEFT ANTI") {
+            self.side(&mut made, "r", &right, right_stays);
+        }
+        let (mut query, relation) = self.joined(made, kind, (&left, &right), &on, None)?;
+        if let (Query::Select(select), false) = (&mut query, behind.is_empty()) {
+            select.filter = Some(behind.join(" AND "));
+        }
+        Some((query, relation))
+    }
+
+    /// Two equal columns.
+    fn equal(&mut self, left: &Relation, right: &Relation, kinds: &[Kind]) -> Option<String> {
+        let a = self.random.pick_any(&left.of(kinds))?;
+        let b = self.random.pick_any(&right.of(&[a.kind]))?;
+        Some(format!("l.{} = r.{}", a.name, b.name))
+    }
+
+    /// Conditions by which two times are near each other.
+    fn near(&mut self, a: &str, b: &str) -> Vec<String> {
+        let (before, after) = (self.random.between(-3, 10), self.random.between(-3, 10));
+        let (least, most) = (seconds(-before), seconds(after));
+        match self.random.below(6) {
+            0 => vec![format!("{a} = {b}")],
+            1 => vec![format!("{b} >= {a} + {least}"), format!("{a} > {b} - {most}")],
+            2 => vec![format!("{b} - {least} > {a}"), format!("{b} <= {a} + {most}")],
+            3 => vec![format!("{a} BETWEEN {b} - {most} AND {b} - {least}")],
+            _ => vec![format!("{b} BETWEEN {a} + {least} AND {a} + {most}")],
+        }
     }
 
     fn joined(

@@ -1,0 +1,2 @@
+-- current watermark
+INSERT INTO out SELECT CURRENT_WATERMARK(`time`), v FROM events;

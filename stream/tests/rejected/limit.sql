@@ -1,2 +1,0 @@
--- limit
-INSERT INTO out SELECT `time`, v FROM events LIMIT 10;

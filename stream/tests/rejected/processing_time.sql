@@ -1,0 +1,2 @@
+-- processing time
+INSERT INTO out SELECT PROCTIME(), v FROM events;
