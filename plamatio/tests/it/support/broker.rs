@@ -25,7 +25,8 @@ fn client(brokers: &str) -> ClientConfig {
     client
 }
 
-/// Makes the topics that are missing.
+/// Makes the topics that are missing, and waits until their partitions can be read: a broker answers that a topic is
+/// made before it knows of leaders.
 pub(crate) fn create_topics(brokers: &str, topics: &[&str], partitions: i32) {
     let admin: AdminClient<DefaultClientContext> = client(brokers).create().unwrap();
     let wanted: Vec<_> =
@@ -35,6 +36,28 @@ pub(crate) fn create_topics(brokers: &str, topics: &[&str], partitions: i32) {
         match created {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => panic!("topic {topic}: {code}"),
+        }
+    }
+    let reader: BaseConsumer = client(brokers).create().unwrap();
+    let started = std::time::Instant::now();
+    for topic in topics {
+        for partition in 0..partitions {
+            while let Err(error) = reader.fetch_watermarks(topic, partition, TIMEOUT) {
+                let code = error.rdkafka_error_code();
+                let is_new = matches!(
+                    code,
+                    Some(
+                        RDKafkaErrorCode::NotLeaderForPartition
+                            | RDKafkaErrorCode::LeaderNotAvailable
+                            | RDKafkaErrorCode::UnknownTopicOrPartition
+                    )
+                );
+                assert!(
+                    is_new && started.elapsed() < TIMEOUT,
+                    "topic {topic}, partition {partition}: {error}"
+                );
+                std::thread::sleep(Duration::from_millis(50));
+            }
         }
     }
 }
