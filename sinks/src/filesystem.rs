@@ -5,7 +5,7 @@
 //! | Option | Default | Meaning |
 //! |---|---|---|
 //! | `path` | required | a folder or a file, as a plain path or a `file:///…` URL |
-//! | `format` | `json` | `json`, an object a line; `csv`, [separated fields](crate::format) |
+//! | `format` | `json` | `json`, an object a line; `csv`, separated fields |
 //! | `emit` | `final` | nothing else: a file's reader could not tell which rows still change |
 //!
 //! `path` is a file when it is one already, or when nothing is there and it ends in `.json`, `.jsonl` or

@@ -8,7 +8,7 @@
 //! - **Promise**: the lesser of both inputs'. A pair's times lie behind it by no more than the interval reaches.
 //! - **Late rows**: none come, by the promises. Those of a source are judged where they are read
 //!   ([`Step::OnTime`](super::step::Step)).
-//! - **State**: the rows of each side that a row to come at the other may meet, by key and time ([`side`]); dropped once
+//! - **State**: the rows of each side that a row to come at the other may meet, by key and time (`side`); dropped once
 //!   the other's promise has passed their interval.
 //! - **Provisional rows** of windows below are left alone: what a pair will be is known when both rows are final.
 //!

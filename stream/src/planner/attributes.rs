@@ -157,7 +157,10 @@ pub(crate) fn of_expr(
             let [start, end] = [start, end].map(|bound| of_expr(bound, schema, input));
             let (start, end) = start.zip(end)?;
             let is_one = start.role == Role::Start && end.role == Role::End && start.window == end.window;
-            is_one.then_some(TimeAttribute { role: Role::Window, ..end })
+            // Whoever asks such a window of a session for its start takes it for promised, see below.
+            let is_promised =
+                !matches!(end.window, Some(WindowSpec::Session { .. })) || start.bound.is_some();
+            (is_one && is_promised).then_some(TimeAttribute { role: Role::Window, ..end })
         }
         // `window.start` of Arroyo's form.
         Expr::ScalarFunction(function) if function.func.name() == "get_field" => {
@@ -174,6 +177,7 @@ pub(crate) fn of_expr(
             match (role, spec) {
                 // Behind an aggregate the starts of open sessions are promised apart.
                 (Role::Start, WindowSpec::Session { .. }) => {
+                    window.bound?;
                     let bound = TimeBound { clock: Clock::Starts, slack_us: 0 };
                     Some(TimeAttribute { role, bound: Some(bound), lateness_us: 0, window: Some(spec) })
                 }

@@ -3,7 +3,7 @@
 //! Understood are `CREATE TABLE`, `CREATE VIEW`, `INSERT INTO`, `EXPLAIN`, `SET 'name' = 'value'`, and Flink's statement
 //! sets (`EXECUTE STATEMENT SET BEGIN …; END;`), whose brackets are dropped since all `INSERT`s of a script
 //! run as one job anyway. Everything else is refused with a word on what would work. Here the text is cut and the
-//! tokens are prepared; each statement is read in [`statement`](super::statement).
+//! tokens are prepared; each statement is read in `sql::statement`.
 
 use std::collections::BTreeMap;
 
