@@ -1,6 +1,6 @@
 //! The first rows of a stream: `LIMIT`, `OFFSET`.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
@@ -29,13 +29,6 @@ pub(crate) struct FirstRowsNode {
     pub(crate) skip: usize,
     /// How many are wanted; `None` for all.
     pub(crate) fetch: Option<usize>,
-}
-
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for FirstRowsNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
 }
 
 impl UserDefinedLogicalNodeCore for FirstRowsNode {

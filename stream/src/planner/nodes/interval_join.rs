@@ -1,6 +1,6 @@
 //! A join of rows of two streams whose keys are equal and whose times lie near each other.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use datafusion::{
     common::{DFSchemaRef, JoinType, Result, internal_err},
@@ -132,13 +132,6 @@ impl IntervalJoinNode {
             details.push(("where", Columns::new(&schema, &columns).text(filter)?));
         }
         Ok(Identity::new("interval join", details))
-    }
-}
-
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for IntervalJoinNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ROW_NUMBER()` within a window.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
@@ -30,13 +30,6 @@ pub(crate) struct RankNode {
     pub(crate) order_by: Vec<SortExpr>,
     /// The input's columns, then the number.
     pub(crate) schema: DFSchemaRef,
-}
-
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for RankNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
 }
 
 impl UserDefinedLogicalNodeCore for RankNode {

@@ -1,6 +1,6 @@
 //! Rows in the order of their time, numbered or not.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
@@ -38,13 +38,6 @@ pub(crate) struct TimeOrderNode {
     pub(crate) number_by: Option<Vec<Expr>>,
     /// The schema.
     pub(crate) schema: DFSchemaRef,
-}
-
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for TimeOrderNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
 }
 
 impl UserDefinedLogicalNodeCore for TimeOrderNode {

@@ -1,6 +1,6 @@
 //! Rows with the elements of a list of theirs: `CROSS JOIN UNNEST(…)`.
 
-use std::{cmp::Ordering, collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::{
@@ -8,6 +8,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore},
 };
 
+use super::needed_of;
 use crate::{
     error::StreamError,
     operator::{
@@ -82,13 +83,6 @@ impl UnnestNode {
     }
 }
 
-// As for the other nodes.
-impl PartialOrd for UnnestNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
-}
-
 impl UserDefinedLogicalNodeCore for UnnestNode {
     fn name(&self) -> &str {
         "UnnestRows"
@@ -122,14 +116,7 @@ impl UserDefinedLogicalNodeCore for UnnestNode {
     }
 
     fn necessary_children_exprs(&self, columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let schema = self.input.schema();
-        let width = schema.fields().len();
-        let own = self.list.column_refs().into_iter();
-        let mut needed: Vec<usize> = own.filter_map(|column| schema.maybe_index_of_column(column)).collect();
-        needed.extend(columns.iter().copied().filter(|column| *column < width));
-        needed.sort_unstable();
-        needed.dedup();
-        Some(vec![needed])
+        Some(vec![needed_of(self.input.schema(), &self.expressions(), columns)])
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whoever makes one has seen to it that the computation treats windows apart: it partitions by, or joins on, the
 //! column that bounds each input.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::{
@@ -104,13 +104,6 @@ pub(crate) fn port_of(scan: &TableScan) -> Option<(usize, Vec<usize>)> {
     let port = scan.table_name.table().strip_prefix("__port_")?.parse().ok()?;
     let column = |field: &Arc<Field>| field.name().strip_prefix('c')?.parse().ok();
     Some((port, scan.projected_schema.fields().iter().map(column).collect::<Option<_>>()?))
-}
-
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for WholeNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
 }
 
 impl UserDefinedLogicalNodeCore for WholeNode {

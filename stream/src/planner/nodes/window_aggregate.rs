@@ -5,13 +5,14 @@
 //! are grouped by the values of these columns; a group is over when no more rows with its window can come. Every group
 //! column is then a key, and the window is one microsecond of the column that bounds the group.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use datafusion::{
     common::{DFSchemaRef, Result, internal_err},
     logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore},
 };
 
+use super::needed_of;
 use crate::{
     error::StreamError,
     operator::{
@@ -52,13 +53,6 @@ pub(crate) struct WindowAggregateNode {
     pub(crate) schema: DFSchemaRef,
 }
 
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for WindowAggregateNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
-}
-
 impl UserDefinedLogicalNodeCore for WindowAggregateNode {
     fn name(&self) -> &str {
         "WindowAggregate"
@@ -93,14 +87,7 @@ impl UserDefinedLogicalNodeCore for WindowAggregateNode {
     }
 
     fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let schema = self.input.schema();
-        let exprs = self.expressions();
-        let columns = exprs.iter().flat_map(Expr::column_refs);
-        let mut needed: Vec<usize> =
-            columns.filter_map(|column| schema.maybe_index_of_column(column)).collect();
-        needed.sort_unstable();
-        needed.dedup();
-        Some(vec![needed])
+        Some(vec![needed_of(self.input.schema(), &self.expressions(), &[])])
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows with the columns of the windows that they belong to: what a window table function gives.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arrow::datatypes::{Field, Schema};
 use datafusion::{
@@ -11,6 +11,7 @@ use datafusion::{
     physical_expr::expressions::Column as PhysicalColumn,
 };
 
+use super::needed_of;
 use crate::{
     error::StreamError,
     operator::{
@@ -158,13 +159,6 @@ impl WindowAssignNode {
     }
 }
 
-// The nodes have no order among themselves; DataFusion asks only for consistency with equality.
-impl PartialOrd for WindowAssignNode {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
-}
-
 impl UserDefinedLogicalNodeCore for WindowAssignNode {
     fn name(&self) -> &str {
         "WindowAssign"
@@ -208,15 +202,7 @@ impl UserDefinedLogicalNodeCore for WindowAssignNode {
     }
 
     fn necessary_children_exprs(&self, columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let schema = self.input.schema();
-        let width = schema.fields().len();
-        let exprs = self.expressions();
-        let own = exprs.iter().flat_map(Expr::column_refs);
-        let mut needed: Vec<usize> = own.filter_map(|column| schema.maybe_index_of_column(column)).collect();
-        needed.extend(columns.iter().copied().filter(|column| *column < width));
-        needed.sort_unstable();
-        needed.dedup();
-        Some(vec![needed])
+        Some(vec![needed_of(self.input.schema(), &self.expressions(), columns)])
     }
 }
 
