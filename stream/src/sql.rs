@@ -9,8 +9,7 @@
 //! - the columns of its older group windows, `TUMBLE_START(…)` (`group_window`);
 //! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
 //! - columns of an `INSERT` that have no name, or one twice (`positional`);
-//! - forms that are not supported, refused by name (`unsupported`);
-//! - statement sets and `SET` ([`script`], `statement`); what no script has is refused by name (`refused`).
+//! - statement sets and `SET` ([`script`], `statement`); what no script has, statements and forms, is refused by name (`refused`).
 //!
 //! Planning is not done here; see [`crate::planner`].
 
@@ -25,5 +24,4 @@ mod statement;
 pub mod tokens;
 pub mod tvf;
 pub mod types;
-mod unsupported;
 pub mod variables;

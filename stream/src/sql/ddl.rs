@@ -29,7 +29,11 @@ use datafusion::sql::sqlparser::{
 };
 
 use self::like::Like;
-use super::{dialect, statement, tokens::is_word, types};
+use super::{
+    dialect, statement,
+    tokens::{is_word, parenthesised},
+    types,
+};
 
 /// A `CREATE TABLE` statement.
 #[derive(Clone, Debug)]
@@ -112,15 +116,9 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError>
         query: None,
     };
     let opened = parser.peek_token();
-    let has_items = parser.consume_token(&Token::LParen);
+    let has_items = opened.token == Token::LParen;
     if has_items {
-        loop {
-            item(parser, &mut table)?;
-            if !parser.consume_token(&Token::Comma) {
-                break;
-            }
-        }
-        parser.expect_token(&Token::RParen)?;
+        parenthesised(parser, |parser| item(parser, &mut table))?;
     }
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
@@ -157,16 +155,13 @@ fn options(
     parser: &mut Parser<'_>,
     options: &mut BTreeMap<String, (String, Span)>,
 ) -> Result<(), ParserError> {
-    parser.expect_token(&Token::LParen)?;
-    loop {
+    parenthesised(parser, |parser| {
         let span = parser.peek_token().span;
         let (name, value) = name_value(parser)?;
         options.insert(name, (value, span));
-        if !parser.consume_token(&Token::Comma) {
-            break;
-        }
-    }
-    parser.expect_token(&Token::RParen).map(|_| ())
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// An error with its place, in the parser's form.
@@ -195,15 +190,7 @@ fn item(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserEr
     }
     let span = parser.peek_token().span;
     if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
-        let mut key = Vec::new();
-        parser.expect_token(&Token::LParen)?;
-        loop {
-            key.push(identifier(parser)?);
-            if !parser.consume_token(&Token::Comma) {
-                break;
-            }
-        }
-        parser.expect_token(&Token::RParen)?;
+        let key = parenthesised(parser, identifier)?;
         return primary_key(parser, table, key, span);
     }
     let column = column(parser, table)?;

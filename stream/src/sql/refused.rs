@@ -1,6 +1,7 @@
-//! Statements of Flink and Arroyo that a script does not have, each with what to write instead.
+//! What Flink and Arroyo have and a script does not, statements and forms within them, by name and each with what to write
+//! instead: what the parser would say of them is no help.
 
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::tokens;
 use crate::error::SqlError;
@@ -57,15 +58,65 @@ const NO_TRANSACTIONS: &str =
 const ROWS_STAY: &str = "a stream's rows are never changed afterwards. filter or compute them in a query";
 const DESCRIBED: &str = "EXPLAIN SELECT * FROM name shows a table's columns";
 
+/// The words that a form begins with, what it is, and what would work.
+const FORMS: [(&str, &str, &str); 4] = [
+    (
+        "FOR SYSTEM_TIME",
+        "FOR SYSTEM_TIME AS OF, a join with a table as it was at a time, is not supported",
+        "join two streams ON a.k = b.k AND a.t BETWEEN b.t - INTERVAL '5' MINUTE AND b.t + INTERVAL '5' MINUTE",
+    ),
+    (
+        "MATCH_RECOGNIZE",
+        "MATCH_RECOGNIZE is not supported",
+        "window_funnel(…) counts the steps that came in order within a window; LAG(…) OVER a window sees the row before",
+    ),
+    (
+        "CURRENT_WATERMARK (",
+        "CURRENT_WATERMARK is not supported: it tells when a row came and not what it is",
+        "a window, or ORDER BY the event time, waits for the watermark",
+    ),
+    (
+        "PROCTIME (",
+        "PROCTIME(), the time of the clock, is not supported: a result would depend on when a row is read",
+        "declare WATERMARK FOR the column that says when it happened, and window over that",
+    ),
+];
+
 /// Refuses a statement that no script has.
-pub(crate) fn refuse(text: &str, tokens: &[TokenWithSpan]) -> Option<SqlError> {
-    let starts = |words: &str| {
-        words
-            .split(' ')
-            .enumerate()
-            .all(|(index, word)| tokens.get(index).is_some_and(|token| tokens::is_word(&token.token, word)))
-    };
-    let (words, help) = KNOWN.iter().find(|(words, _)| starts(words))?;
-    let place = tokens::place(tokens.first()?.span.start);
-    Some(SqlError::at(text, place, format!("a streaming script has no {words} statement")).with_help(*help))
+pub(crate) fn statement(script: &str, tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    match KNOWN.iter().find(|(words, _)| begins(tokens, words)) {
+        Some((words, help)) => {
+            Err(error(script, tokens, format!("a streaming script has no {words} statement"), help))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a statement with one of the forms, at its place.
+pub(crate) fn form(script: &str, tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    for (words, message, help) in FORMS {
+        for index in 0..tokens.len() {
+            let rest = &tokens[index..];
+            if begins(rest, words) && rest.len() > words.split(' ').count() {
+                return Err(error(script, rest, message.to_owned(), help));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether tokens begin with these words, of which a parenthesis may be one.
+fn begins(tokens: &[TokenWithSpan], words: &str) -> bool {
+    words.split(' ').enumerate().all(|(index, word)| {
+        tokens.get(index).is_some_and(|token| match word {
+            "(" => token.token == Token::LParen,
+            word => tokens::is_word(&token.token, word),
+        })
+    })
+}
+
+/// An error at the first of some tokens.
+fn error(script: &str, tokens: &[TokenWithSpan], message: String, help: &str) -> SqlError {
+    let place = tokens.first().and_then(|token| tokens::place(token.span.start));
+    SqlError::at(script, place, message).with_help(help)
 }

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Span, Token, TokenWithSpan},
 };
 
-use super::{ddl::CreateTable, group_window, statement, tokens, tvf, unsupported};
+use super::{ddl::CreateTable, group_window, refused, statement, tokens, tvf};
 use crate::error::SqlError;
 
 /// A parsed script.
@@ -81,7 +81,7 @@ pub fn parse(text: &str) -> Result<Script, SqlError> {
         if statement.is_empty() {
             continue;
         }
-        unsupported::check(text, &statement)?;
+        refused::form(text, &statement)?;
         quote_window_alias(&mut statement);
         name_local_time(&mut statement);
         let statement = tvf::rewrite(text, group_window::rewrite(statement))?;

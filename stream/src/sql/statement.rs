@@ -29,9 +29,7 @@ pub(crate) fn parse(
     if in_explained_set && word(0, "INSERT") {
         return explain(script, &first, tokens, 0);
     }
-    if let Some(refused) = refused::refuse(&text, &tokens) {
-        return Err(refused);
-    }
+    refused::statement(&text, &tokens)?;
     // `CREATE [OR REPLACE] [TEMPORARY] TABLE | VIEW`
     let replace = if word(1, "OR") && word(2, "REPLACE") { 2 } else { 0 };
     let temporary = usize::from(word(1 + replace, "TEMPORARY") || word(1 + replace, "TEMP"));
@@ -129,17 +127,14 @@ fn view(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let (name, span) = ddl::identifier(parser)?;
     let mut columns = Vec::new();
-    if parser.consume_token(&Token::LParen) {
-        loop {
-            columns.push(ddl::identifier(parser)?);
+    if parser.peek_token().token == Token::LParen {
+        columns = tokens::parenthesised(parser, |parser| {
+            let column = ddl::identifier(parser)?;
             if parser.parse_keyword(Keyword::COMMENT) {
                 parser.parse_literal_string()?;
             }
-            if !parser.consume_token(&Token::Comma) {
-                break;
-            }
-        }
-        parser.expect_token(&Token::RParen)?;
+            Ok(column)
+        })?;
     }
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
@@ -160,20 +155,10 @@ fn insert(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
         let message = "PARTITION is not supported: write the value as a column of the query";
         return ddl::failed(message, partition.span);
     }
-    let mut columns = Vec::new();
     let named = parser.peek_token().token == Token::LParen
         && !tokens::is_word(&parser.peek_nth_token(1).token, "SELECT")
         && !tokens::is_word(&parser.peek_nth_token(1).token, "WITH");
-    if named {
-        parser.expect_token(&Token::LParen)?;
-        loop {
-            columns.push(ddl::identifier(parser)?);
-            if !parser.consume_token(&Token::Comma) {
-                break;
-            }
-        }
-        parser.expect_token(&Token::RParen)?;
-    }
+    let columns = if named { tokens::parenthesised(parser, ddl::identifier)? } else { Vec::new() };
     let mut query = query(parser)?;
     positional::name_columns(&mut query);
     end(parser, "INSERT")?;

@@ -42,6 +42,20 @@ pub(crate) fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
     Parser::new(&DIALECT).with_tokens_with_locations(tokens)
 }
 
+/// `(item, item, …)`, one item at least.
+pub(crate) fn parenthesised<T>(
+    parser: &mut Parser<'_>,
+    mut item: impl FnMut(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<Vec<T>, ParserError> {
+    parser.expect_token(&Token::LParen)?;
+    let mut items = vec![item(parser)?];
+    while parser.consume_token(&Token::Comma) {
+        items.push(item(parser)?);
+    }
+    parser.expect_token(&Token::RParen)?;
+    Ok(items)
+}
+
 /// Whether `token` is the unquoted word `word` (given in upper case).
 pub(crate) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
