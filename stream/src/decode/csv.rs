@@ -95,8 +95,8 @@ struct CsvDecoder {
 }
 
 impl CsvDecoder {
-    /// Reads a record and adds a row; or tells why not, and adds nothing.
-    fn row(&mut self, record: &[u8]) -> Result<(), String> {
+    /// Reads a record and adds it as row `row`; or tells why not, and adds nothing.
+    fn row(&mut self, row: usize, record: &[u8]) -> Result<(), String> {
         let record = std::str::from_utf8(record).map_err(|error| format!("not UTF-8: {error}"))?;
         self.syntax.split(record, &mut self.parts, &mut self.text)?;
         if self.parts.len() != self.arity {
@@ -113,7 +113,7 @@ impl CsvDecoder {
             self.cells.push(if is_null { Cell::Null } else { field.cell(text, start)? });
         }
         for (field, cell) in self.fields.iter_mut().zip(&self.cells) {
-            field.push(*cell, &self.text);
+            field.push(row, *cell, &self.text);
         }
         Ok(())
     }
@@ -127,8 +127,9 @@ impl Decoder for CsvDecoder {
     fn decode(&mut self, raw: &RawBatch) -> Result<Decoded, StreamError> {
         let mut records = Vec::with_capacity(raw.len());
         let mut rejects = Vec::new();
+        self.fields.iter_mut().for_each(|field| field.start(raw.len()));
         for (record, bytes) in (0_u32..).zip(raw.records()) {
-            match self.row(bytes) {
+            match self.row(records.len(), bytes) {
                 Ok(()) => records.push(record),
                 Err(reason) => rejects.push(Reject { record, reason }),
             }

@@ -1,63 +1,45 @@
 //! A wanted field: its text to a value, its values to a column.
 
-use std::sync::Arc;
-
-use arrow::{
-    array::{
-        Array, ArrayRef, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
-    },
-    compute::cast,
-    datatypes::{DataType, FieldRef},
-};
+use arrow::{array::ArrayRef, datatypes::Field as ColumnField};
 
 use crate::{
-    decode::json::value::{Cell, Kind, number, string},
+    decode::json::{
+        column::Column,
+        shape::Shape,
+        value::{Cell, Kind, number, string},
+    },
     error::StreamError,
 };
 
 /// A field that becomes a column.
 pub(super) struct Field {
-    field: FieldRef,
+    name: String,
     kind: Kind,
     /// Which of the record's it is.
     place: usize,
-    values: Values,
-}
-
-/// Values so far; whole numbers, times and floats in their widest type.
-enum Values {
-    Bool(BooleanBuilder),
-    Int(Int64Builder),
-    Float(Float64Builder),
-    Decimal(Decimal128Builder),
-    Text(StringBuilder),
+    /// Its values so far.
+    column: Column,
 }
 
 impl Field {
     /// A field for a column; `None` where CSV has nothing of its type.
-    pub(super) fn new(field: &FieldRef, place: usize) -> Option<Self> {
+    pub(super) fn new(field: &ColumnField, place: usize) -> Option<Self> {
         let kind = Kind::of(field.data_type())?;
-        let values = match field.data_type() {
-            DataType::Boolean => Values::Bool(BooleanBuilder::new()),
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Timestamp(..)
-            | DataType::Date32 => Values::Int(Int64Builder::new()),
-            DataType::Float32 | DataType::Float64 => Values::Float(Float64Builder::new()),
-            decimal @ DataType::Decimal128(..) => {
-                Values::Decimal(Decimal128Builder::new().with_data_type(decimal.clone()))
-            }
-            DataType::Utf8 => Values::Text(StringBuilder::new()),
-            _ => return None,
-        };
-        Some(Field { field: Arc::clone(field), kind, place, values })
+        if matches!(kind, Kind::Unsigned(_) | Kind::Time | Kind::Bytes) {
+            return None;
+        }
+        let column = Column::new(field, &Shape::Plain(kind), true, Vec::new());
+        Some(Field { name: field.name().clone(), kind, place, column })
     }
 
     /// Which of the record's fields it is.
     pub(super) fn place(&self) -> usize {
         self.place
+    }
+
+    /// Starts a batch of at most so many rows.
+    pub(super) fn start(&mut self, rows: usize) {
+        self.column.start(rows);
     }
 
     /// The value of a field's text, which begins at `start`.
@@ -74,43 +56,20 @@ impl Field {
         };
         cell.ok_or_else(|| {
             let shown: String = text.chars().take(60).collect();
-            format!("field '{}': expected {}, found '{shown}'", self.field.name(), self.kind.expected())
+            format!("field '{}': expected {}, found '{shown}'", self.name, self.kind.expected())
         })
     }
 
-    /// Adds a value, text as a range of `text`.
-    pub(super) fn push(&mut self, cell: Cell, text: &str) {
-        match (&mut self.values, cell) {
-            (Values::Bool(values), Cell::Bool(value)) => values.append_value(value),
-            (Values::Bool(values), _) => values.append_null(),
-            (Values::Int(values), Cell::Int(value)) => values.append_value(value),
-            (Values::Int(values), _) => values.append_null(),
-            (Values::Float(values), Cell::Float(value)) => values.append_value(value),
-            (Values::Float(values), _) => values.append_null(),
-            (Values::Decimal(values), Cell::Decimal(value)) => values.append_value(value),
-            (Values::Decimal(values), _) => values.append_null(),
-            (Values::Text(values), Cell::Text(start, end)) => values.append_value(&text[start..end]),
-            (Values::Text(values), _) => values.append_null(),
-        }
+    /// The value of row `row`, text as a range of `text`.
+    pub(super) fn push(&mut self, row: usize, cell: Cell, text: &str) {
+        self.column.open(row);
+        self.column.push(cell, text);
     }
 
-    /// The column, in the field's type.
+    /// The column.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, StreamError> {
-        let array: ArrayRef = match &mut self.values {
-            Values::Bool(values) => Arc::new(values.finish()),
-            Values::Int(values) => Arc::new(values.finish()),
-            Values::Float(values) => Arc::new(values.finish()),
-            Values::Decimal(values) => Arc::new(values.finish()),
-            Values::Text(values) => Arc::new(values.finish()),
-        };
-        let array = match self.field.data_type() {
-            DataType::Date32 => cast(&array, &DataType::Int32)?,
-            _ => array,
-        };
-        if array.data_type() == self.field.data_type() {
-            return Ok(array);
-        }
-        Ok(cast(&array, self.field.data_type())?)
+        let array = self.column.finish()?.array;
+        array.ok_or_else(|| StreamError::internal(format!("field '{}' got lost", self.name)))
     }
 }
 
