@@ -13,7 +13,7 @@ use arrow::{
     util::pretty::pretty_format_batches,
 };
 use datafusion::prelude::{JsonReadOptions, SessionContext};
-use plamatio_benches::nexmark::Nexmark;
+use plamatio_benches::nexmark::{Nexmark, Query, QueryCase};
 use sinks::Extras;
 use stream::{
     StreamError,
@@ -160,6 +160,30 @@ async fn events(context: &SessionContext, folder: &Path) {
     }
 }
 
+/// What a query's rows are read back as.
+fn written(plan: &JobPlan) -> Schema {
+    let columns = plan.sinks[0].table.columns.iter().map(|column| match &column.data_type {
+        DataType::Timestamp(..) => Field::new(&column.name, millis(), true),
+        other => Field::new(&column.name, other.clone(), true),
+    });
+    Schema::new(columns.collect::<Vec<_>>())
+}
+
+/// Holds the rows in `folder`, read as the table `name`, against the text of those expected.
+async fn assert_written(
+    context: &SessionContext,
+    name: &str,
+    folder: &Path,
+    columns: &Schema,
+    expected: &str,
+) {
+    table(context, name, folder, columns).await;
+    let (_, found) = rows(context, &format!("SELECT * FROM {name}"), columns).await;
+    // Not assert_eq: both are thousands of lines.
+    let differing = || found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    assert!(found == expected, "{name}: {:?}", differing());
+}
+
 /// Rows as text, ordered by all columns.
 async fn rows(context: &SessionContext, sql: &str, columns: &Schema) -> (usize, String) {
     let column = |field: &Arc<Field>| {
@@ -201,11 +225,7 @@ async fn queries_have_the_rows_of_batch_sql_or_are_refused_with_the_reason() {
             (Refused(_), Ok(_)) => panic!("q{query} was not refused"),
         };
         let planned = planned.unwrap();
-        let columns = planned.sinks[0].table.columns.iter().map(|column| match &column.data_type {
-            DataType::Timestamp(..) => Field::new(&column.name, millis(), true),
-            other => Field::new(&column.name, other.clone(), true),
-        });
-        let columns = Schema::new(columns.collect::<Vec<_>>());
+        let columns = written(&planned);
         let options = JobOptions {
             name: format!("q{query}"),
             state: None,
@@ -218,10 +238,32 @@ async fn queries_have_the_rows_of_batch_sql_or_are_refused_with_the_reason() {
         assert_eq!(ledger.sources["nexmark"].on_time, 20_000, "q{query}: {ledger:?}");
         let (count, expected) = rows(&context, batch, &columns).await;
         assert!(count > 2, "q{query}: {count} rows show little");
-        let name = format!("q{query}");
-        table(&context, &name, &folder, &columns).await;
-        let (_, found) = rows(&context, &format!("SELECT * FROM {name}"), &columns).await;
-        let differing = || found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-        assert!(found == expected, "q{query}: {:?}", differing());
+        assert_written(&context, &format!("q{query}"), &folder, &columns, &expected).await;
+    }
+}
+
+/// As they are measured, on one thread and on two.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_measured_query_has_the_rows_of_batch_sql() {
+    let data = tempfile::tempdir().unwrap();
+    // 500 a second: 50,000 events are 100 seconds, so that windows of ten close on the way.
+    let nexmark = Nexmark { events: 50_000, seed: 7, events_per_second: 500, files: 2 };
+    let files = nexmark.files(data.path()).unwrap();
+    let context = SessionContext::new();
+    events(&context, &files.folder).await;
+    for query in Query::ALL {
+        let number = query.name().trim_start_matches('q').parse().unwrap();
+        let Runs(batch) = verdict(number) else { panic!("{query} is measured, but refused") };
+        let columns = written(&plan(number, &files.folder, data.path()).await.unwrap());
+        let (count, expected) = rows(&context, batch, &columns).await;
+        assert!(count > 40, "{query}: {count} rows show little");
+        for threads in [1, 2] {
+            let folder = data.path().join(format!("{query}-{threads}"));
+            let case = QueryCase { folder: files.folder.clone(), threads, query, rows: Some(folder.clone()) };
+            let measured = case.run().await.unwrap();
+            assert_eq!(measured.events, 50_000, "{query}");
+            assert_eq!(usize::try_from(measured.rows).unwrap(), count, "{query}, {threads} threads");
+            assert_written(&context, &format!("{query}_{threads}"), &folder, &columns, &expected).await;
+        }
     }
 }

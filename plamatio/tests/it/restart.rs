@@ -1,30 +1,17 @@
 //! Stopped by a signal and killed, on Kafka: nothing is missing and nothing is there twice.
 
-use std::path::Path;
-
 use events::generate::{Generated, GeneratorConfig};
 use serde_json::Value;
 
 use crate::support::{
     broker, eventually, lake, metric_script,
-    process::{Ended, Running, script_command},
+    process::{Ended, Running, checkpointed, script_command},
     services,
     traffic::{self, count},
     unique,
 };
 
 const PARTITIONS: i32 = 4;
-
-/// The newest checkpoint's count of records read.
-fn checkpointed(state: &Path) -> u64 {
-    let manifests = std::fs::read_dir(state).into_iter().flatten().flatten();
-    let read = manifests.filter_map(|folder| {
-        let text = std::fs::read(folder.path().join("manifest.json")).ok()?;
-        let manifest: Value = serde_json::from_slice(&text).ok()?;
-        manifest["ledger"]["sources"]["events"]["read"].as_u64()
-    });
-    read.max().unwrap_or_default()
-}
 
 /// A job on topics of its own.
 struct Setting {
@@ -76,10 +63,7 @@ impl Setting {
     }
 
     fn wait_for(&self, job: &mut Running, records: u64) {
-        eventually(&format!("a checkpoint with {records} records"), || {
-            job.assert_runs();
-            (checkpointed(&self.state()) >= records).then_some(())
-        });
+        job.wait_for_checkpoint(&self.state(), records);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A process that is stopped for longer than the idle timeout: what came meanwhile was not there to be read, and no row
 //! of it is late.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use rdkafka::{
     ClientConfig,
@@ -10,7 +10,7 @@ use rdkafka::{
 use serde_json::Value;
 
 use crate::support::{
-    broker, eventually,
+    broker,
     process::{Running, script_command},
     services,
     traffic::count,
@@ -19,24 +19,6 @@ use crate::support::{
 
 const ROWS: u64 = 40_000;
 const PARTITIONS: i32 = 2;
-
-/// The newest checkpoint's count of records read.
-fn checkpointed(state: &Path) -> u64 {
-    let manifests = std::fs::read_dir(state).into_iter().flatten().flatten();
-    let read = manifests.filter_map(|folder| {
-        let text = std::fs::read(folder.path().join("manifest.json")).ok()?;
-        let manifest: Value = serde_json::from_slice(&text).ok()?;
-        manifest["ledger"]["sources"]["events"]["read"].as_u64()
-    });
-    read.max().unwrap_or_default()
-}
-
-fn wait_for(job: &mut Running, state: &Path, records: u64) {
-    eventually(&format!("a checkpoint with {records} records"), || {
-        job.assert_runs();
-        (checkpointed(state) >= records).then_some(())
-    });
-}
 
 /// Sends rows a millisecond apart from `from_s` seconds of a day on, to one partition.
 fn send(
@@ -85,7 +67,7 @@ fn a_process_that_was_stopped_for_longer_than_the_idle_timeout_loses_no_row() {
     // Half of them before, on both partitions; while it stands still, one partition gets an hour ahead of the other.
     send(&producer, &topic, 0, 0, ROWS / 4);
     send(&producer, &topic, 1, 0, ROWS / 4);
-    wait_for(&mut job, &state, ROWS / 2);
+    job.wait_for_checkpoint(&state, ROWS / 2);
     job.signal("STOP");
     send(&producer, &topic, 1, 3_600, ROWS / 4);
     std::thread::sleep(Duration::from_secs(4));
@@ -94,7 +76,7 @@ fn a_process_that_was_stopped_for_longer_than_the_idle_timeout_loses_no_row() {
     // What closes all windows but its own.
     (0..PARTITIONS).for_each(|partition| send(&producer, &topic, partition, 2 * 3_600, 1));
     let all = ROWS + u64::try_from(PARTITIONS).unwrap();
-    wait_for(&mut job, &state, all);
+    job.wait_for_checkpoint(&state, all);
     let ended = job.terminate().ok();
     let ledger = ended.json();
     assert_eq!(ledger["balanced"], true, "{ledger}");

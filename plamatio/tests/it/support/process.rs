@@ -144,6 +144,14 @@ impl Running {
         }
     }
 
+    /// Waits for a checkpoint in the folder `state` behind at least so many records.
+    pub(crate) fn wait_for_checkpoint(&mut self, state: &Path, records: u64) {
+        eventually(&format!("a checkpoint with {records} records"), || {
+            self.assert_runs();
+            (checkpointed(state) >= records).then_some(())
+        });
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Ended {
         let status = eventually("the end of a process", || self.child.try_wait().unwrap());
@@ -199,4 +207,15 @@ pub(crate) fn script_command<V: AsRef<str>>(
     command.arg(script).arg("--dead-letters").arg(dead_letters);
     with_values(&mut command, values);
     command
+}
+
+/// The newest checkpoint's count of records read.
+pub(crate) fn checkpointed(state: &Path) -> u64 {
+    let manifests = std::fs::read_dir(state).into_iter().flatten().flatten();
+    let read = manifests.filter_map(|folder| {
+        let text = std::fs::read(folder.path().join("manifest.json")).ok()?;
+        let manifest: Value = serde_json::from_slice(&text).ok()?;
+        manifest["ledger"]["sources"]["events"]["read"].as_u64()
+    });
+    read.max().unwrap_or_default()
 }
