@@ -11,7 +11,7 @@ BENCH_ARGS ?=
 PEERS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint bench bench-latency bench-peers services services-stop services-status services-clean
+.PHONY: help demo test fuzz conformance lint bench bench-latency bench-peers services services-stop services-status services-clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,10 @@ lint: ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+conformance: ## Apache Flink's own tests, fetched with Maven, against this build (CONFORMANCE_ARGS='-v --suite functions JSON_')
+	@scripts/install.sh build
+	@scripts/conformance.sh $(CONFORMANCE_ARGS)
 
 bench: ## throughput, memory and latency of the engine, beside its practical limit (BENCH_ARGS='--help')
 	@scripts/install.sh build

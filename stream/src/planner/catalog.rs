@@ -52,6 +52,8 @@ impl Catalog {
         options.sql_parser.enable_ident_normalization = false;
         // Takes two columns of one aggregate for one name twice.
         options.optimizer.enable_leaf_expression_pushdown = false;
+        // The zone of what is cast to TIMESTAMP_LTZ. Columns are in "UTC", which is the same and tells the two apart.
+        options.execution.time_zone = Some("+00:00".to_owned());
         let mut context = SessionContext::new_with_config(config);
         functions::register(&context);
         dialect::register(&mut context)?;

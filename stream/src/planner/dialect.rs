@@ -4,11 +4,13 @@
 //!   way, down to 6 digits, and what still does not fit is NULL ([`decimal`]). DataFusion's own arithmetic is left
 //!   alone where it has the same type, since it is faster.
 //! - Unsigned numbers are signed ones in arithmetic, so that `1 - 2` is no large number.
+//! - Arrays, maps and rows are written as text in Flink's form ([`text`]), and an interval moves a time of the day.
 //! - Casts and comparisons that Flink refuses are refused ([`check_cast`]).
 //! - Aggregates of a column and of a cast of it are two columns ([`named`]).
 
 mod decimal;
 mod named;
+mod text;
 
 use std::sync::Arc;
 
@@ -23,13 +25,15 @@ use datafusion::{
     execution::FunctionRegistry,
     logical_expr::{
         Expr, ExprSchemable, LogicalPlan, cast,
-        expr::Cast,
+        expr::{Cast, TryCast},
         planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr},
     },
     optimizer::AnalyzerRule,
     prelude::SessionContext,
     sql::sqlparser::ast::BinaryOperator,
 };
+
+use crate::sql::functions::{clock_minus, clock_plus};
 
 /// Teaches a session Flink's arithmetic and what Flink refuses.
 pub(super) fn register(context: &mut SessionContext) -> Result<()> {
@@ -86,6 +90,9 @@ impl ExprPlanner for Operators {
         if divides && is_zero(&expr.right) {
             return plan_err!("this divides by zero");
         }
+        if let Some(moved) = moved_clock(&expr, &left, &right) {
+            return Ok(PlannerResult::Planned(moved));
+        }
         match decimal::function(&expr.op, &left, &right) {
             Some(function) => Ok(PlannerResult::Planned(function.call(vec![expr.left, expr.right]))),
             None => Ok(PlannerResult::Original(expr)),
@@ -116,6 +123,25 @@ impl ExprPlanner for Aggregates {
     }
 }
 
+/// A time of the day and an interval: the time that much later or earlier, on whatever day.
+fn moved_clock(expr: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<Expr> {
+    let is_clock = |kind: &DataType| matches!(kind, DataType::Time64(_));
+    let is_interval = |kind: &DataType| matches!(kind, DataType::Interval(_));
+    let (clock, interval) = if is_clock(left) && is_interval(right) {
+        (&expr.left, &expr.right)
+    } else if is_interval(left) && is_clock(right) && expr.op == BinaryOperator::Plus {
+        (&expr.right, &expr.left)
+    } else {
+        return None;
+    };
+    let function = match expr.op {
+        BinaryOperator::Plus => clock_plus(),
+        BinaryOperator::Minus => clock_minus(),
+        _ => return None,
+    };
+    Some(function.call(vec![clock.clone(), interval.clone()]))
+}
+
 fn is_zero(expr: &Expr) -> bool {
     match expr {
         Expr::Cast(cast) => is_zero(&cast.expr),
@@ -133,6 +159,7 @@ struct Casts;
 
 impl AnalyzerRule for Casts {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = text::written(plan)?;
         plan.apply_with_subqueries(|node| {
             let schemas: Vec<_> = node.inputs().into_iter().map(|input| input.schema()).collect();
             node.apply_expressions(|expr| {
@@ -153,10 +180,16 @@ impl AnalyzerRule for Casts {
 /// Refuses an expression with a cast that Flink refuses.
 pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
     expr.apply(|expr| {
-        if let Expr::Cast(Cast { expr: inner, field }) = expr
-            && let Ok(from) = inner.get_type(schema)
-        {
-            check_cast(&from, field.data_type())?;
+        let (inner, to, may_fail) = match expr {
+            Expr::Cast(Cast { expr, field }) => (expr, field.data_type(), false),
+            Expr::TryCast(TryCast { expr, field }) => (expr, field.data_type(), true),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        let Ok(from) = inner.get_type(schema) else { return Ok(TreeNodeRecursion::Continue) };
+        check_cast(&from, to)?;
+        // Where one element fails, Flink's answer is NULL for all of them, and DataFusion's for that one.
+        if may_fail && from.is_nested() && from != *to {
+            return plan_err!("TRY_CAST of a value of several parts ({from}) is not supported. write CAST");
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

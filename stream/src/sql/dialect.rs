@@ -4,6 +4,12 @@
 //! `planner/dialect.rs`. Special forms (`EXTRACT`, `OVERLAY`, `FLOOR … TO`) become plain calls of
 //! [functions](super::functions), so that there is one place that says what they mean.
 
+mod cast;
+mod interval;
+mod like;
+mod overlaps;
+mod similar;
+
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
@@ -30,6 +36,8 @@ pub(crate) fn translate(what: &mut impl VisitMut) -> Result<(), ParserError> {
     }
 }
 
+use super::json_forms;
+
 type Answer = Result<(), String>;
 
 fn rewrite(expr: &mut Expr) -> Answer {
@@ -38,15 +46,29 @@ fn rewrite(expr: &mut Expr) -> Answer {
         Expr::Like { pattern, escape_char, any: false, .. } => {
             let escape = match escape_char.take().map(|value| value.value) {
                 None => None,
-                Some(Value::SingleQuotedString(text)) => Some(one_character(&text)?),
+                Some(Value::SingleQuotedString(text)) => Some(like::one_character(&text)?),
                 Some(other) => return Err(format!("LIKE cannot be escaped by {other}")),
             };
-            like_pattern(pattern, escape)
+            like::pattern(pattern, escape)
         }
         Expr::ILike { .. } => Err("there is no ILIKE. write LOWER(a) LIKE 'pattern'".to_owned()),
         Expr::RLike { .. } => Err("there is no RLIKE. write REGEXP(text, 'expression')".to_owned()),
-        Expr::SimilarTo { .. } => {
-            Err("SIMILAR TO is not supported. write REGEXP(text, 'expression')".to_owned())
+        Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
+            let escape = escape_char.take().map(|value| value.value);
+            let similar =
+                call("regexp", vec![(**inner).clone(), text(&similar::expression(pattern, escape)?)]);
+            *expr = if *negated { negate(similar) } else { similar };
+            Ok(())
+        }
+        Expr::IsNormalized { expr: inner, form, negated } => {
+            let form = form.as_ref().map(ToString::to_string).unwrap_or_default();
+            let kind = json_forms::KINDS
+                .iter()
+                .find(|(_, stands)| *stands == form)
+                .map_or("VALUE", |(kind, _)| kind);
+            let is_json = call("__is_json", vec![(**inner).clone(), text(kind)]);
+            *expr = if *negated { negate(is_json) } else { is_json };
+            Ok(())
         }
         Expr::Extract { field, expr: inner, .. } => {
             let unit = unit(field)?;
@@ -72,16 +94,47 @@ fn rewrite(expr: &mut Expr) -> Answer {
             *expr = call("substring", args);
             Ok(())
         }
+        Expr::TypedString(literal) if matches!(literal.data_type, SqlType::Time(..)) => {
+            *expr = call("__time", vec![Expr::Value(literal.value.clone()), number(3)]);
+            Ok(())
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => {
+            *expr = overlaps::condition(left, right)?;
+            Ok(())
+        }
+        Expr::Value(value) => {
+            match &value.value {
+                Value::UnicodeStringLiteral(literal) => *expr = text(literal),
+                // With an exponent a number is a double.
+                Value::Number(digits, _) if digits.contains(['e', 'E']) => {
+                    let digits = text(&digits.to_string());
+                    *expr = cast(digits, SqlType::Double(ExactNumberInfo::None));
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+        Expr::Interval(interval) => interval::plain(interval),
         Expr::TypedString(literal) if matches!(literal.data_type, SqlType::Timestamp(..)) => {
             let digits = literal.value.to_string();
             match digits.trim_matches('\'').split_once('.') {
                 Some((_, fraction)) if fraction.len() > 6 => Err(format!(
                     "timestamps have at most six digits after the second, which {digits} has not"
                 )),
-                _ => Ok(()),
+                // In nanoseconds, as DataFusion would have it, a timestamp ends in the year 2262.
+                _ => {
+                    literal.data_type = SqlType::Timestamp(Some(6), TimezoneInfo::None);
+                    Ok(())
+                }
             }
         }
-        Expr::Cast { kind, data_type, .. } => cast_type(kind, data_type),
+        Expr::Cast { kind, data_type, expr: inner, .. } => {
+            if let Some(new) = cast::call(kind, data_type, inner)? {
+                *expr = new;
+                return Ok(());
+            }
+            cast::type_of(kind, data_type)
+        }
         Expr::CompoundFieldAccess { access_chain, .. } => {
             // Names up to the first element are those of a column.
             let is_element = |access: &AccessExpr| matches!(access, AccessExpr::Subscript(_));
@@ -130,26 +183,8 @@ fn rounded(field: &CeilFloorKind, inner: &Expr, name: &str) -> Result<Option<Exp
             Err("FLOOR and CEIL take no scale. write ROUND(number, digits) or TRUNCATE(number, digits)"
                 .to_owned())
         }
-        CeilFloorKind::DateTimeField(field) => {
-            let unit = unit(field)?;
-            let name = match unit {
-                "DAY" if name == "__ceil" => name.to_owned(),
-                "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DECADE" | "CENTURY" | "MILLENNIUM"
-                    if name == "__ceil" =>
-                {
-                    "__ceil_month".to_owned()
-                }
-                _ => by_day(name, unit),
-            };
-            Ok(Some(call(&name, vec![text(unit), inner.clone()])))
-        }
+        CeilFloorKind::DateTimeField(field) => Ok(Some(call(name, vec![text(unit(field)?), inner.clone()]))),
     }
-}
-
-/// A date stays a date where the unit is a day or longer.
-fn by_day(name: &str, unit: &str) -> String {
-    let short = matches!(unit, "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND" | "MICROSECOND" | "NANOSECOND");
-    if short { name.to_owned() } else { format!("{name}_day") }
 }
 
 const UNITS: [&str; 19] = [
@@ -186,93 +221,6 @@ fn unit_named(name: &str) -> Result<&'static str, String> {
         .find(|unit| **unit == name)
         .copied()
         .ok_or_else(|| format!("there is no time unit {name}. the units are {}", UNITS.join(", ")))
-}
-
-/// DataFusion takes a backslash for an escape character where none is declared, Flink takes it for itself.
-fn like_pattern(pattern: &mut Expr, escape: Option<char>) -> Answer {
-    let literal = match pattern {
-        Expr::Value(value) => match &mut value.value {
-            Value::SingleQuotedString(text) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    };
-    let Some(literal) = literal else {
-        if escape.is_some() {
-            return Err("LIKE … ESCAPE needs a literal pattern".to_owned());
-        }
-        let plain = pattern.clone();
-        *pattern = call("replace", vec![plain, text("\\"), text("\\\\")]);
-        return Ok(());
-    };
-    if escape.is_none() && !literal.contains('\\') {
-        return Ok(());
-    }
-    let mut out = String::with_capacity(literal.len() + 2);
-    let mut chars = literal.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape {
-            match chars.next() {
-                Some(next) if matches!(next, '%' | '_') || Some(next) == escape => {
-                    if next == '\\' || matches!(next, '%' | '_') {
-                        out.push('\\');
-                    }
-                    out.push(next);
-                }
-                _ => {
-                    return Err(format!(
-                        "in the pattern '{literal}' the escape character stands before neither % nor _ nor itself"
-                    ));
-                }
-            }
-        } else {
-            if c == '\\' {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-    }
-    *literal = out;
-    Ok(())
-}
-
-fn one_character(text: &str) -> Result<char, String> {
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(c), None) if !c.is_whitespace() && !c.is_control() => Ok(c),
-        _ => Err(format!("'{text}' is not one escape character")),
-    }
-}
-
-fn cast_type(kind: &CastKind, data_type: &mut SqlType) -> Answer {
-    match data_type {
-        // Flink's TIMESTAMP has six digits, DataFusion's nine.
-        SqlType::Timestamp(precision @ None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            *precision = Some(6);
-            Ok(())
-        }
-        // Ten digits before the point, where nothing is said; DataFusion has 28, and ten behind it.
-        SqlType::Decimal(info @ ExactNumberInfo::None)
-        | SqlType::Dec(info @ ExactNumberInfo::None)
-        | SqlType::Numeric(info @ ExactNumberInfo::None) => {
-            *info = ExactNumberInfo::PrecisionAndScale(10, 0);
-            Ok(())
-        }
-        SqlType::Timestamp(Some(7..), _) => {
-            Err("timestamps have at most six digits after the second. write TIMESTAMP(6)".to_owned())
-        }
-        SqlType::Time(..) => {
-            Err("a cast to TIME is not supported. write EXTRACT(HOUR FROM t), or DATE_FORMAT(t, 'HH:mm:ss')"
-                .to_owned())
-        }
-        SqlType::Interval { .. } => {
-            Err("a cast to INTERVAL is not supported. write a literal, INTERVAL '5' MINUTE".to_owned())
-        }
-        _ if *kind == CastKind::SafeCast => {
-            Err("there is no SAFE_CAST. write TRY_CAST, which is NULL where a cast fails".to_owned())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Calls whose name or form is Flink's own.
@@ -320,17 +268,25 @@ fn function(expr: &mut Expr) -> Answer {
         ("SIGN", 1) => call("signum", args),
         ("TRUNCATE", 1 | 2) => call("trunc", args),
         ("CEILING", 1) => call("ceil", args),
-        ("TO_DATE", 1 | 2) => Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(call("to_timestamp", args)),
-            data_type: SqlType::Date,
-            array: false,
-            format: None,
-        },
+        ("TO_DATE", 1 | 2) => cast(call("to_timestamp", args), SqlType::Date),
         ("YEAR" | "QUARTER" | "MONTH" | "WEEK" | "HOUR" | "MINUTE" | "SECOND", 1) => extract(&name, args)?,
         ("DAYOFYEAR", 1) => extract("DOY", args)?,
         ("DAYOFMONTH", 1) => extract("DAY", args)?,
         ("DAYOFWEEK", 1) => extract("DOW", args)?,
+        ("__MAP", _) if !given.is_multiple_of(2) => {
+            return Err("MAP takes keys and values in turn: MAP['a', 1, 'b', 2]".to_owned());
+        }
+        ("__MAP", _) => {
+            let (keys, values): (Vec<_>, Vec<_>) =
+                args.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
+            let array =
+                |args: Vec<(usize, Expr)>| call("make_array", args.into_iter().map(|(_, arg)| arg).collect());
+            call("map", vec![array(keys), array(values)])
+        }
+        ("MAP_FROM_ARRAYS", 2) => call("map", args),
+        ("TO_TIMESTAMP_LTZ", 3) if is_unknown_zone(&args[2]) => {
+            return Err(format!("there is no time zone {}. write one such as 'Europe/Paris'", args[2]));
+        }
         ("TIMESTAMPADD" | "TIMESTAMPDIFF", 3) => {
             let Expr::Identifier(word) = &args[0] else {
                 return Err(format!("{name} takes a unit first: {name}(MINUTE, …)"));
@@ -361,6 +317,15 @@ fn check_literals(name: &str, args: &[Expr]) -> Answer {
     Ok(())
 }
 
+fn is_unknown_zone(zone: &Expr) -> bool {
+    match zone {
+        Expr::Value(value) => {
+            matches!(&value.value, Value::SingleQuotedString(name) if name.parse::<chrono_tz::Tz>().is_err())
+        }
+        _ => false,
+    }
+}
+
 fn extract(unit: &str, mut args: Vec<Expr>) -> Result<Expr, String> {
     args.insert(0, text(unit_named(unit)?));
     Ok(call("__extract", args))
@@ -389,6 +354,18 @@ fn case(condition: Expr, then: Expr, otherwise: Option<Expr>) -> Expr {
         conditions: vec![CaseWhen { condition, result: then }],
         else_result: otherwise.map(Box::new),
     }
+}
+
+fn cast(expr: Expr, data_type: SqlType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn negate(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(nested(expr)) }
+}
+
+fn number(value: u64) -> Expr {
+    Expr::value(Value::Number(value.to_string(), false))
 }
 
 fn nested(expr: Expr) -> Expr {

@@ -4,9 +4,19 @@
 //! unknown to Flink (`KEPT`). Everything else that DataFusion brings is taken out, so that no name is
 //! understood by accident. Aggregates are DataFusion's, and the ordered funnel.
 
+mod array;
+mod character;
+mod clock;
+mod collection;
+mod digest;
+mod display;
+mod encoding;
+mod json;
 pub(crate) mod literals;
+mod net;
 mod number;
 mod pattern;
+mod printf;
 mod regexp;
 mod row;
 mod text;
@@ -15,6 +25,11 @@ pub mod window;
 pub mod window_funnel;
 
 use datafusion::prelude::SessionContext;
+
+pub(crate) use self::{
+    clock::{minus as clock_minus, plus as clock_plus},
+    display::to_text,
+};
 
 /// DataFusion's scalar functions that a script may use.
 const KEPT: &[&str] = &[
@@ -58,7 +73,6 @@ const KEPT: &[&str] = &[
     "octet_length",
     "bit_length",
     "strpos",
-    "instr",
     "position",
     "starts_with",
     "ends_with",
@@ -100,18 +114,11 @@ const KEPT: &[&str] = &[
     "list_element",
     "array_length",
     "array_to_string",
-    "array_join",
-    "array_append",
-    "array_concat",
     "array_has",
-    "array_contains",
-    "array_position",
-    "array_reverse",
-    "array_distinct",
-    "array_slice",
     "map",
     "map_keys",
     "map_values",
+    "map_entries",
     "cardinality",
     "arrow_cast",
     "arrow_typeof",
@@ -123,7 +130,22 @@ pub fn register(context: &SessionContext) {
     for name in given.iter().filter(|name| !KEPT.contains(&name.as_str())) {
         context.deregister_udf(name);
     }
-    let ours = [text::all(), number::all(), time::all(), regexp::all()];
+    let ours = [
+        text::all(),
+        array::all(),
+        collection::all(),
+        display::all(),
+        printf::all(),
+        character::all(),
+        digest::all(),
+        encoding::all(),
+        json::all(),
+        clock::all(),
+        net::all(),
+        number::all(),
+        time::all(),
+        regexp::all(),
+    ];
     for function in ours.into_iter().flatten().chain(window::all()) {
         context.register_udf(function);
     }

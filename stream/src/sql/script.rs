@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Span, Token, TokenWithSpan},
 };
 
-use super::{ddl::CreateTable, group_window, refused, statement, tokens, tvf};
+use super::{ddl::CreateTable, group_window, json_forms, refused, statement, syntax, tokens, tvf};
 use crate::error::SqlError;
 
 /// A parsed script.
@@ -84,7 +84,8 @@ pub fn parse(text: &str) -> Result<Script, SqlError> {
         refused::form(text, &statement)?;
         quote_window_alias(&mut statement);
         name_local_time(&mut statement);
-        let statement = tvf::rewrite(text, group_window::rewrite(statement))?;
+        let statement = syntax::rewrite(tvf::rewrite(text, group_window::rewrite(statement))?);
+        let statement = json_forms::rewrite(text, statement)?;
         statement::parse(&mut script, statement, in_explained_set)?;
     }
     Ok(script)

@@ -211,7 +211,6 @@ fn what_has_no_answer_is_refused() {
         refused("n BIGINT", &format!("SELECT COUNT(*) {window} GROUP BY window_start, window_end, params")),
         refused("c ROW<page ROW<path STRING>, x STRING>", "SELECT ctx FROM events"),
         refused("c ARRAY<STRING>", "SELECT raw FROM events"),
-        refused("c STRING", "SELECT tags FROM events"),
     ];
     assert_snapshot!(errors.join("\n"));
 }

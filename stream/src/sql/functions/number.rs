@@ -39,3 +39,11 @@ pub(super) fn all() -> Vec<ScalarUDF> {
     ];
     functions.into_iter().map(ScalarUDF::from).collect()
 }
+
+/// The whole part of a number; `None` where it is none, or does not fit.
+pub(super) fn to_whole(number: f64) -> Option<i64> {
+    /// 2^63: the next double below fits.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    #[allow(clippy::as_conversions, reason = "the number lies within the range")]
+    (-LIMIT..LIMIT).contains(&number).then(|| number.trunc() as i64)
+}

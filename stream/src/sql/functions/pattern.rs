@@ -167,7 +167,8 @@ pub(super) fn parse(pattern: &str, text: &str) -> Result<Option<NaiveDateTime>> 
                     _ => digits,
                 };
                 let (number, after) = rest.split_at(width);
-                if width == 0 || width < *count {
+                // A fraction may also have fewer.
+                if width == 0 || (width < *count && *letter != 'S') {
                     return Ok(None);
                 }
                 rest = after;

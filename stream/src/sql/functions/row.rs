@@ -3,79 +3,37 @@
 //! NULL in, NULL out, unless a function says otherwise; what does not fit an argument is refused at planning.
 //! Functions on the hot paths of queries are DataFusion's, which work on whole columns; these need not.
 
+mod column;
+mod kind;
+
 use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray,
-        TimestampMicrosecondArray,
+        Array, ArrayRef, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListBuilder,
+        MapBuilder, StringArray, StringBuilder, Time64NanosecondArray, TimestampMicrosecondArray,
     },
     compute::cast,
-    datatypes::{DataType, TimeUnit},
+    datatypes::DataType,
 };
 use datafusion::{
-    common::{Result, exec_datafusion_err, plan_err},
+    common::{Result, plan_err},
     logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility},
 };
 
+pub(super) use self::{column::Row, kind::Kind};
+use self::{
+    column::{Column, Rows},
+    kind::{clock_type, is_bytes, is_clock},
+};
 use crate::table::timestamp_type;
 
-/// What an argument may be.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Kind {
-    /// A text.
-    Text,
-    /// A whole number.
-    Whole,
-    /// Any number, as a double.
-    Double,
-    /// A date, in microseconds.
-    Date,
-    /// A timestamp, in microseconds.
-    Stamp,
-    /// A date or a timestamp, in microseconds.
-    Time,
-    /// A date, a timestamp, or a text of one.
-    TimeOrText,
-}
-
-impl Kind {
-    fn data_type(self) -> DataType {
-        match self {
-            Kind::Text => DataType::Utf8,
-            Kind::Whole => DataType::Int64,
-            Kind::Double => DataType::Float64,
-            Kind::Date | Kind::Stamp | Kind::Time | Kind::TimeOrText => timestamp_type(),
-        }
-    }
-
-    fn takes(self, given: &DataType) -> bool {
-        let text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-        let time = matches!(given, DataType::Date32 | DataType::Timestamp(..));
-        given.is_null()
-            || match self {
-                Kind::Text => text,
-                Kind::Whole => given.is_integer(),
-                Kind::Double => given.is_numeric(),
-                Kind::Date => *given == DataType::Date32,
-                Kind::Stamp => matches!(given, DataType::Timestamp(..)),
-                Kind::Time => time,
-                Kind::TimeOrText => time || text,
-            }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Text => "a text",
-            Kind::Whole => "a whole number",
-            Kind::Double => "a number",
-            Kind::Date => "a date",
-            Kind::Stamp => "a timestamp",
-            Kind::Time => "a date or a timestamp",
-            Kind::TimeOrText => "a date, a timestamp or a text of one",
-        }
-    }
-}
+/// The elements of an array of texts.
+pub(super) type Texts = Vec<Option<String>>;
+/// The entries of a map of texts.
+pub(super) type TextMap = Vec<(String, Option<String>)>;
+/// What is wrong with arguments of these types.
+type Check = fn(&[DataType]) -> std::result::Result<(), &'static str>;
 
 /// How a row is computed, and with it the type of the result.
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +42,17 @@ pub(super) enum Eval {
     Int(fn(&Row<'_>) -> Result<Option<i32>>),
     Long(fn(&Row<'_>) -> Result<Option<i64>>),
     Double(fn(&Row<'_>) -> Option<f64>),
+    /// As `Double`, where a row may fail.
+    TryDouble(fn(&Row<'_>) -> Result<Option<f64>>),
     Bool(fn(&Row<'_>) -> Result<Option<bool>>),
-    /// Microseconds since the epoch, of type `TIMESTAMP`.
+    Bytes(fn(&Row<'_>) -> Result<Option<Vec<u8>>>),
+    /// An array of texts.
+    Texts(fn(&Row<'_>) -> Result<Option<Texts>>),
+    /// A map of texts to texts.
+    TextMap(fn(&Row<'_>) -> Result<Option<TextMap>>),
+    /// Microseconds of the day, of type `TIME`.
+    Clock(fn(&Row<'_>) -> Result<Option<i64>>),
+    /// Microseconds since the epoch, of type `TIMESTAMP`; of the day, of type `TIME`, where the time given is one.
     Time(fn(&Row<'_>) -> Result<Option<i64>>),
     /// The same, but `DATE` where the first time given is a date and no unit is shorter than a day.
     Date(fn(&Row<'_>) -> Result<Option<i64>>),
@@ -102,6 +69,8 @@ pub(super) struct RowFunction {
     variadic: bool,
     /// Whether a NULL among the arguments makes the result NULL.
     strict: bool,
+    /// What else the types of the arguments must be to each other.
+    checked: Option<Check>,
     eval: Eval,
     signature: Signature,
 }
@@ -129,6 +98,7 @@ impl RowFunction {
             required: kinds.len(),
             variadic: false,
             strict: true,
+            checked: None,
             eval,
             signature: Signature::user_defined(Volatility::Immutable),
         }
@@ -155,6 +125,9 @@ impl RowFunction {
                 );
             }
         }
+        if let Some(Err(wrong)) = self.checked.map(|check| check(given)) {
+            return plan_err!("{name} {wrong}");
+        }
         Ok(())
     }
 
@@ -168,6 +141,24 @@ impl RowFunction {
     pub(super) fn variadic(mut self) -> Self {
         self.variadic = true;
         self
+    }
+
+    /// Refuses arguments for another reason than the type of one.
+    pub(super) fn checked(mut self, check: Check) -> Self {
+        self.checked = Some(check);
+        self
+    }
+
+    /// Takes texts, or bytes, but not both.
+    pub(super) fn alike(self) -> Self {
+        self.checked(|given| {
+            let texts = given.iter().any(|given| !is_bytes(given) && !given.is_null());
+            if texts && given.iter().any(is_bytes) {
+                Err("takes texts, or bytes, and not both")
+            } else {
+                Ok(())
+            }
+        })
     }
 
     /// Sees NULLs.
@@ -192,8 +183,13 @@ impl ScalarUDFImpl for RowFunction {
             Eval::Text(_) => DataType::Utf8,
             Eval::Int(_) => DataType::Int32,
             Eval::Long(_) => DataType::Int64,
-            Eval::Double(_) => DataType::Float64,
+            Eval::Double(_) | Eval::TryDouble(_) => DataType::Float64,
             Eval::Bool(_) => DataType::Boolean,
+            Eval::Bytes(_) => DataType::Binary,
+            Eval::Texts(_) => DataType::new_list(DataType::Utf8, true),
+            Eval::TextMap(_) => text_map().finish().data_type().clone(),
+            Eval::Clock(_) => clock_type(),
+            Eval::Time(_) | Eval::Date(_) if given.iter().any(is_clock) => clock_type(),
             Eval::Time(_) => timestamp_type(),
             Eval::Date(_) if given.contains(&DataType::Date32) => DataType::Date32,
             Eval::Date(_) => timestamp_type(),
@@ -203,9 +199,12 @@ impl ScalarUDFImpl for RowFunction {
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         // What does not fit stays as it is, and is refused by `return_type`: an error from here would be replaced
         // by DataFusion's, which does not name the argument.
+        if self.checked.is_some_and(|check| check(given).is_err()) {
+            return Ok(given.to_vec());
+        }
         let coerced = given.iter().enumerate().map(|(index, given)| match self.kind(index) {
             Some(_) if matches!(self.eval, Eval::Date(_)) && *given == DataType::Date32 => DataType::Date32,
-            Some(kind) if kind.takes(given) => kind.data_type(),
+            Some(kind) if kind.takes(given) => kind.data_type(given),
             _ => given.clone(),
         });
         Ok(coerced.collect())
@@ -215,8 +214,9 @@ impl ScalarUDFImpl for RowFunction {
         let all_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let count = if all_scalar { 1 } else { args.number_rows };
         let mut columns = Vec::with_capacity(args.args.len());
-        for arg in &args.args {
-            columns.push(Column::new(&arg.to_array(count)?)?);
+        for (index, arg) in args.args.iter().enumerate() {
+            let is_any = self.kind(index) == Some(Kind::Any);
+            columns.push(Column::new(arg.to_array(count)?, is_any)?);
         }
         let rows = Rows { columns: &columns, count, strict: self.strict };
         let array: ArrayRef = match self.eval {
@@ -224,7 +224,30 @@ impl ScalarUDFImpl for RowFunction {
             Eval::Int(f) => Arc::new(rows.each(f)?.into_iter().collect::<Int32Array>()),
             Eval::Long(f) => Arc::new(rows.each(f)?.into_iter().collect::<Int64Array>()),
             Eval::Double(f) => Arc::new(rows.each(|row| Ok(f(row)))?.into_iter().collect::<Float64Array>()),
+            Eval::TryDouble(f) => Arc::new(rows.each(f)?.into_iter().collect::<Float64Array>()),
             Eval::Bool(f) => Arc::new(rows.each(f)?.into_iter().collect::<BooleanArray>()),
+            Eval::Bytes(f) => Arc::new(rows.each(f)?.into_iter().collect::<BinaryArray>()),
+            Eval::Texts(f) => {
+                let mut lists = ListBuilder::new(StringBuilder::new());
+                for row in rows.each(f)? {
+                    lists.append_option(row);
+                }
+                Arc::new(lists.finish())
+            }
+            Eval::TextMap(f) => {
+                let mut maps = text_map();
+                for row in rows.each(f)? {
+                    let is_there = row.is_some();
+                    for (key, value) in row.unwrap_or_default() {
+                        maps.keys().append_value(key);
+                        maps.values().append_option(value);
+                    }
+                    maps.append(is_there)?;
+                }
+                Arc::new(maps.finish())
+            }
+            Eval::Clock(f) => clocks(rows.each(f)?),
+            Eval::Time(f) | Eval::Date(f) if is_clock(args.return_field.data_type()) => clocks(rows.each(f)?),
             Eval::Time(f) | Eval::Date(f) => {
                 let micros = rows.each(f)?.into_iter().collect::<TimestampMicrosecondArray>();
                 cast(&micros.with_timezone("UTC"), args.return_field.data_type())?
@@ -237,110 +260,12 @@ impl ScalarUDFImpl for RowFunction {
     }
 }
 
-enum Column {
-    Text(StringArray),
-    Whole(Int64Array),
-    Double(Float64Array),
-    Time(TimestampMicrosecondArray),
+fn text_map() -> MapBuilder<StringBuilder, StringBuilder> {
+    MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())
 }
 
-impl Column {
-    fn new(array: &ArrayRef) -> Result<Self> {
-        let wrong = || exec_datafusion_err!("an argument of an unexpected type");
-        Ok(match array.data_type() {
-            DataType::Utf8 => {
-                Column::Text(array.as_any().downcast_ref::<StringArray>().ok_or_else(wrong)?.clone())
-            }
-            DataType::Int64 => {
-                Column::Whole(array.as_any().downcast_ref::<Int64Array>().ok_or_else(wrong)?.clone())
-            }
-            DataType::Float64 => {
-                Column::Double(array.as_any().downcast_ref::<Float64Array>().ok_or_else(wrong)?.clone())
-            }
-            _ => {
-                let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-                let micros = micros.as_any().downcast_ref::<TimestampMicrosecondArray>().ok_or_else(wrong)?;
-                Column::Time(micros.clone())
-            }
-        })
-    }
-
-    fn is_null(&self, index: usize) -> bool {
-        match self {
-            Column::Text(array) => array.is_null(index),
-            Column::Whole(array) => array.is_null(index),
-            Column::Double(array) => array.is_null(index),
-            Column::Time(array) => array.is_null(index),
-        }
-    }
-}
-
-struct Rows<'a> {
-    columns: &'a [Column],
-    count: usize,
-    strict: bool,
-}
-
-impl Rows<'_> {
-    fn each<T>(&self, f: impl Fn(&Row<'_>) -> Result<Option<T>>) -> Result<Vec<Option<T>>> {
-        (0..self.count)
-            .map(|index| {
-                let row = Row { columns: self.columns, index };
-                if self.strict && (0..self.columns.len()).any(|column| row.is_null(column)) {
-                    return Ok(None);
-                }
-                f(&row)
-            })
-            .collect()
-    }
-}
-
-/// The arguments of one row. What was not given is NULL, and a NULL reads as nothing, zero, or the empty text.
-pub(super) struct Row<'a> {
-    columns: &'a [Column],
-    index: usize,
-}
-
-impl<'a> Row<'a> {
-    pub(super) fn len(&self) -> usize {
-        self.columns.len()
-    }
-
-    /// Whether the argument was given at all.
-    pub(super) fn has(&self, argument: usize) -> bool {
-        argument < self.columns.len()
-    }
-
-    pub(super) fn is_null(&self, argument: usize) -> bool {
-        self.columns.get(argument).is_none_or(|column| column.is_null(self.index))
-    }
-
-    pub(super) fn text(&self, argument: usize) -> &'a str {
-        match self.columns.get(argument) {
-            Some(Column::Text(array)) if array.is_valid(self.index) => array.value(self.index),
-            _ => "",
-        }
-    }
-
-    pub(super) fn whole(&self, argument: usize) -> i64 {
-        match self.columns.get(argument) {
-            Some(Column::Whole(array)) if array.is_valid(self.index) => array.value(self.index),
-            _ => 0,
-        }
-    }
-
-    pub(super) fn double(&self, argument: usize) -> f64 {
-        match self.columns.get(argument) {
-            Some(Column::Double(array)) if array.is_valid(self.index) => array.value(self.index),
-            _ => 0.0,
-        }
-    }
-
-    /// Microseconds since the epoch.
-    pub(super) fn micros(&self, argument: usize) -> i64 {
-        match self.columns.get(argument) {
-            Some(Column::Time(array)) if array.is_valid(self.index) => array.value(self.index),
-            _ => 0,
-        }
-    }
+/// Microseconds as times of the day; what lies beyond midnight is in the next one.
+fn clocks(micros: Vec<Option<i64>>) -> ArrayRef {
+    let nanos = |micros: i64| micros.rem_euclid(86_400_000_000) * 1_000;
+    Arc::new(micros.into_iter().map(|micros| micros.map(nanos)).collect::<Time64NanosecondArray>())
 }

@@ -7,7 +7,7 @@ use datafusion::{common::Result, logical_expr::ScalarUDF};
 
 use super::row::{
     Eval, Kind,
-    Kind::{Text, Whole},
+    Kind::{Text, TextOrBytes, TextOrWhole, Whole},
     Row, RowFunction,
 };
 
@@ -29,24 +29,23 @@ pub(super) fn all() -> Vec<ScalarUDF> {
         text("replace", T, |row| Ok(Some(row.text(0).replace(row.text(1), row.text(2))))),
         text("translate", T, translate).lenient(),
         text("chr", &[Whole], chr),
-        text("split_index", &[Text, Text, Whole], split_index),
+        text("split_index", &[Text, TextOrWhole, Whole], split_index),
         text("elt", &[Whole, Text], elt).variadic().lenient(),
-        text("hex", &[Text], |row| Ok(Some(row.text(0).bytes().map(|b| format!("{b:02X}")).collect()))),
         text("bin", &[Whole], |row| Ok(Some(format!("{:b}", row.whole(0))))),
-        text("url_encode", &[Text], |row| {
-            Ok(Some(url::form_urlencoded::byte_serialize(row.text(0).as_bytes()).collect()))
-        }),
+        RowFunction::new("instr", &[Text, Text, Whole, Whole], Eval::Int(instr)).optional(2),
         RowFunction::new("locate", &[Text, Text, Whole], Eval::Int(locate)).optional(1),
         RowFunction::new(
             "startswith",
-            &[Text, Text],
-            Eval::Bool(|row| Ok(Some(row.text(0).starts_with(row.text(1))))),
-        ),
+            &[TextOrBytes, TextOrBytes],
+            Eval::Bool(|row| Ok(Some(row.bytes(0).starts_with(row.bytes(1))))),
+        )
+        .alike(),
         RowFunction::new(
             "endswith",
-            &[Text, Text],
-            Eval::Bool(|row| Ok(Some(row.text(0).ends_with(row.text(1))))),
-        ),
+            &[TextOrBytes, TextOrBytes],
+            Eval::Bool(|row| Ok(Some(row.bytes(0).ends_with(row.bytes(1))))),
+        )
+        .alike(),
     ];
     functions.into_iter().map(ScalarUDF::from).collect()
 }
@@ -146,8 +145,12 @@ fn chr(row: &Row<'_>) -> Answer {
     Ok(Some(u8::try_from(number & 0xff).map(char::from).unwrap_or_default().to_string()))
 }
 
+/// A number as the separator is the code of a character.
 fn split_index(row: &Row<'_>) -> Answer {
-    let (text, by) = (row.text(0), row.text(1));
+    let text = row.text(0);
+    let code =
+        u8::try_from(row.whole(1)).ok().filter(|code| *code > 0).map(|code| char::from(code).to_string());
+    let by = if row.is_text(1) { row.text(1) } else { code.as_deref().unwrap_or_default() };
     let Ok(index) = usize::try_from(row.whole(2)) else { return Ok(None) };
     if by.is_empty() || text.is_empty() {
         return Ok(None);
@@ -170,4 +173,29 @@ fn locate(row: &Row<'_>) -> Result<Option<i32>> {
     let rest = skip(text, from - 1);
     let found = rest.find(what).map(|byte| characters(&rest[..byte]).saturating_add(from));
     Ok(Some(found.and_then(|position| i32::try_from(position).ok()).unwrap_or(0)))
+}
+
+/// `INSTR(text, what [, from [, occurrence]])`: 0 where it is not. A negative start looks backwards from the end.
+fn instr(row: &Row<'_>) -> Result<Option<i32>> {
+    let (text, what) = (row.text(0), row.text(1));
+    let from = if row.has(2) { row.whole(2) } else { 1 };
+    let occurrence = if row.has(3) { row.whole(3) } else { 1 };
+    let text: Vec<char> = text.chars().collect();
+    let what: Vec<char> = what.chars().collect();
+    let (Ok(skip), Ok(nth)) =
+        (usize::try_from(from.unsigned_abs().saturating_sub(1)), usize::try_from(occurrence - 1))
+    else {
+        return Ok(Some(0));
+    };
+    if from == 0 || skip >= text.len() {
+        return Ok(Some(0));
+    }
+    let is_at = |at: &usize| text[*at..].starts_with(&what);
+    let found = if from > 0 {
+        (skip..text.len()).filter(is_at).nth(nth)
+    } else {
+        // The first place to look at is the character that many from the end.
+        (0..text.len() - skip).rev().filter(is_at).nth(nth)
+    };
+    Ok(Some(found.and_then(|at| i32::try_from(at + 1).ok()).unwrap_or(0)))
 }

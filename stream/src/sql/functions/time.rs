@@ -3,17 +3,22 @@
 //! `EXTRACT`, `TIMESTAMPADD` and their kind name a unit as a word; `sql/dialect.rs` turns it into the text
 //! that is the first argument here.
 
-use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, NaiveDateTime, Timelike};
+use arrow::datatypes::DataType;
+use chrono::{
+    DateTime, Datelike, Days, Duration, LocalResult, Months, NaiveDate, NaiveDateTime, Offset, TimeZone,
+    Timelike,
+};
+use chrono_tz::Tz;
 use datafusion::{
     common::{Result, exec_err},
     logical_expr::ScalarUDF,
 };
 
 use super::{
-    pattern,
+    number, pattern,
     row::{
         Eval,
-        Kind::{Date, Stamp, Text, Time, TimeOrText, Whole},
+        Kind::{StampOrClock, Text, TextOrNumber, TextOrWhole, TimeOrClock, TimeOrText, Whole},
         Row, RowFunction,
     },
 };
@@ -23,27 +28,31 @@ const PLAIN: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub(super) fn all() -> Vec<ScalarUDF> {
     let functions = [
-        RowFunction::new("__extract", &[Text, Time], Eval::Long(|row| extract(row.text(0), row.micros(1)))),
+        RowFunction::new("__extract", &[Text, TimeOrClock], Eval::Long(extract)),
         // A date has no part of a second.
+        RowFunction::new("__extract_fraction", &[Text, StampOrClock], Eval::Long(extract)),
         RowFunction::new(
-            "__extract_fraction",
-            &[Text, Stamp],
-            Eval::Long(|row| extract(row.text(0), row.micros(1))),
+            "__floor",
+            &[Text, TimeOrClock],
+            Eval::Date(|row| of_clock(row, 1, "FLOOR").and_then(|()| floor(row.text(0), row.micros(1)))),
         ),
-        RowFunction::new("__floor", &[Text, Time], Eval::Time(|row| floor(row.text(0), row.micros(1)))),
-        // Flink's CEIL of a date to a day, and of a timestamp to a month or longer, is not the next day or month
-        // in a way that could be relied on, so these two are refused.
-        RowFunction::new("__ceil", &[Text, Stamp], Eval::Time(|row| ceil(row.text(0), row.micros(1)))),
-        RowFunction::new("__floor_day", &[Text, Time], Eval::Date(|row| floor(row.text(0), row.micros(1)))),
-        RowFunction::new("__ceil_month", &[Text, Date], Eval::Date(|row| ceil(row.text(0), row.micros(1)))),
-        RowFunction::new("timestampadd", &[Text, Whole, Time], Eval::Time(add)),
-        RowFunction::new("__add_day", &[Text, Whole, Time], Eval::Date(add)),
-        RowFunction::new("timestampdiff", &[Text, Time, Time], Eval::Int(difference)),
+        RowFunction::new("__ceil", &[Text, TimeOrClock], Eval::Date(ceil)),
+        RowFunction::new("timestampadd", &[Text, Whole, TimeOrClock], Eval::Time(add)),
+        RowFunction::new("__add_day", &[Text, Whole, TimeOrClock], Eval::Date(add)),
+        RowFunction::new("timestampdiff", &[Text, TimeOrClock, TimeOrClock], Eval::Int(difference))
+            .checked(same_zone),
+        RowFunction::new("convert_tz", &[Text, Text, Text], Eval::Text(convert_tz)),
         RowFunction::new("date_format", &[TimeOrText, Text], Eval::Text(date_format)),
         RowFunction::new("from_unixtime", &[Whole, Text], Eval::Text(from_unixtime)).optional(1),
         RowFunction::new("unix_timestamp", &[Text, Text], Eval::Long(unix_timestamp)).optional(1),
         RowFunction::new("to_timestamp", &[Text, Text], Eval::Time(to_timestamp)).optional(1),
-        RowFunction::new("to_timestamp_ltz", &[Whole, Whole], Eval::Time(to_timestamp_ltz)).optional(1),
+        RowFunction::new(
+            "to_timestamp_ltz",
+            &[TextOrNumber, TextOrWhole, Text],
+            Eval::Time(to_timestamp_ltz),
+        )
+        .optional(2)
+        .checked(number_or_text),
     ];
     functions.into_iter().map(ScalarUDF::from).collect()
 }
@@ -59,7 +68,21 @@ fn micros(time: NaiveDateTime) -> i64 {
     time.and_utc().timestamp_micros()
 }
 
-fn extract(unit: &str, time_us: i64) -> Result<Option<i64>> {
+const DAY_US: i64 = 86_400_000_000;
+
+/// A time of the day has units up to the hour.
+fn of_clock(row: &Row<'_>, argument: usize, name: &str) -> Result<()> {
+    let unit = row.text(0);
+    let short = matches!(unit, "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND" | "MICROSECOND" | "NANOSECOND");
+    if row.is_clock(argument) && !short {
+        return exec_err!("{name}: a time of the day has no {unit}");
+    }
+    Ok(())
+}
+
+fn extract(row: &Row<'_>) -> Result<Option<i64>> {
+    of_clock(row, 1, "EXTRACT")?;
+    let (unit, time_us) = (row.text(0), row.micros(1));
     let time = at(time_us)?;
     let fraction = i64::from(time.nanosecond());
     let year = i64::from(time.year());
@@ -95,8 +118,8 @@ fn fixed(unit: &str) -> Option<i64> {
         "SECOND" => 1_000_000,
         "MINUTE" => 60_000_000,
         "HOUR" => 3_600_000_000,
-        "DAY" => 86_400_000_000,
-        "WEEK" => 7 * 86_400_000_000,
+        "DAY" => DAY_US,
+        "WEEK" => 7 * DAY_US,
         _ => return None,
     })
 }
@@ -114,26 +137,64 @@ fn months(unit: &str) -> Option<i64> {
 
 /// The start of the unit that holds the time; weeks start on Sunday, as in Flink.
 fn floor(unit: &str, time_us: i64) -> Result<Option<i64>> {
-    // 1970-01-01 was a Thursday, four days after a Sunday.
-    let shift = if unit == "WEEK" { 4 * 86_400_000_000 } else { 0 };
-    if let Some(length) = fixed(unit) {
-        return Ok(time_us.checked_add(shift).map(|t| t.div_euclid(length) * length - shift));
+    if let Some(length) = fixed(unit).filter(|length| *length < DAY_US) {
+        return Ok(Some(time_us.div_euclid(length) * length));
     }
-    let Some(length) = months(unit) else { return exec_err!("FLOOR and CEIL know no unit {unit} here") };
-    let time = at(time_us)?;
-    let month = i64::from(time.year()) * 12 + i64::from(time.month0());
-    Ok(start_of_month(month.div_euclid(length) * length))
+    Ok(floor_date(unit, at(time_us)?.date())?.and_then(midnight))
 }
 
-fn start_of_month(month: i64) -> Option<i64> {
-    let year = i32::try_from(month.div_euclid(12)).ok()?;
-    let in_year = u32::try_from(month.rem_euclid(12)).ok()?;
-    Some(micros(NaiveDate::from_ymd_opt(year, in_year + 1, 1)?.and_hms_opt(0, 0, 0)?))
+/// Centuries and millennia start with their first year: 2001 begins both.
+fn floor_date(unit: &str, date: NaiveDate) -> Result<Option<NaiveDate>> {
+    let (year, month) = (date.year(), date.month());
+    let start = |year| NaiveDate::from_ymd_opt(year, 1, 1);
+    Ok(match unit {
+        "DAY" => Some(date),
+        "WEEK" => date.checked_sub_days(Days::new(u64::from(date.weekday().num_days_from_sunday()))),
+        "MONTH" => date.with_day(1),
+        "QUARTER" => NaiveDate::from_ymd_opt(year, (month - 1) / 3 * 3 + 1, 1),
+        "YEAR" => start(year),
+        "DECADE" => start(year / 10 * 10),
+        "CENTURY" => start((year + 99) / 100 * 100 - 99),
+        "MILLENNIUM" => start((year + 999) / 1000 * 1000 - 999),
+        _ => return exec_err!("FLOOR and CEIL know no unit {unit} here"),
+    })
 }
 
-fn ceil(unit: &str, time_us: i64) -> Result<Option<i64>> {
-    let Some(start) = floor(unit, time_us)? else { return Ok(None) };
-    if start == time_us { Ok(Some(start)) } else { step(unit, 1, start) }
+fn midnight(date: NaiveDate) -> Option<i64> {
+    Some(micros(date.and_hms_opt(0, 0, 0)?))
+}
+
+/// The end of the unit that holds the time, as Flink has it: by dates from the week on, so that the first day of a month
+/// is its own end at any time of that day. A date is never its own end by days, decades, centuries and millennia, and the
+/// start of a quarter is only in January.
+fn ceil(row: &Row<'_>) -> Result<Option<i64>> {
+    of_clock(row, 1, "CEIL")?;
+    let (unit, time_us) = (row.text(0), row.micros(1));
+    let round_up = |length: i64| time_us.checked_add(length - 1).map(|t| t.div_euclid(length) * length);
+    if let Some(length) = fixed(unit).filter(|length| *length < DAY_US) {
+        return Ok(round_up(length));
+    }
+    if unit == "DAY" {
+        return Ok(if row.is_date(1) { time_us.checked_add(DAY_US) } else { round_up(DAY_US) });
+    }
+    let date = at(time_us)?.date();
+    let Some(start) = floor_date(unit, date)? else { return Ok(None) };
+    let is_start = match unit {
+        "WEEK" | "MONTH" | "YEAR" => start == date,
+        "QUARTER" => date.ordinal() == 1,
+        _ => false,
+    };
+    let end = match unit {
+        _ if is_start => Some(date),
+        "WEEK" => start.checked_add_days(Days::new(7)),
+        "MONTH" => start.checked_add_months(Months::new(1)),
+        "QUARTER" => start.checked_add_months(Months::new(3)),
+        "YEAR" => start.checked_add_months(Months::new(12)),
+        "DECADE" => start.checked_add_months(Months::new(120)),
+        "CENTURY" => start.checked_add_months(Months::new(1_200)),
+        _ => start.checked_add_months(Months::new(12_000)),
+    };
+    Ok(end.and_then(midnight))
 }
 
 fn step(unit: &str, count: i64, time_us: i64) -> Result<Option<i64>> {
@@ -183,8 +244,17 @@ fn difference(row: &Row<'_>) -> Result<Option<i32>> {
     }
 }
 
+/// NULL for a text that is no timestamp.
 fn date_format(row: &Row<'_>) -> Result<Option<String>> {
-    pattern::format(row.text(1), at(row.micros(0))?).map(Some)
+    let time = if row.is_text(0) {
+        match pattern::parse_plain(row.text(0)) {
+            Some(time) => time,
+            None => return Ok(None),
+        }
+    } else {
+        at(row.micros(0))?
+    };
+    pattern::format(row.text(1), time).map(Some)
 }
 
 fn from_unixtime(row: &Row<'_>) -> Result<Option<String>> {
@@ -209,20 +279,93 @@ fn to_timestamp(row: &Row<'_>) -> Result<Option<i64>> {
     Ok(parsed(row)?.map(|us| us.div_euclid(1_000) * 1_000))
 }
 
-/// Seconds (precision 0) or milliseconds (precision 3, the default) since the epoch.
+/// A number of seconds (precision 0) or milliseconds (precision 3, the default) since the epoch; or a text, its format,
+/// and the zone it is in.
 fn to_timestamp_ltz(row: &Row<'_>) -> Result<Option<i64>> {
+    if row.is_text(0) {
+        return ltz_of_text(row);
+    }
     let precision = if row.has(1) { row.whole(1) } else { 3 };
-    let unit = match precision {
-        0 => 1_000_000,
-        3 => 1_000,
+    let millis = match (precision, row.is_whole(0)) {
+        (0, true) => row.whole(0).checked_mul(1_000),
+        (3, true) => Some(row.whole(0)),
+        (0, false) => number::to_whole(row.double(0) * 1_000.0),
+        (3, false) => number::to_whole(row.double(0)),
         _ => {
             return exec_err!(
                 "TO_TIMESTAMP_LTZ takes 0 (seconds) or 3 (milliseconds) as precision, not {precision}"
             );
         }
     };
-    let Some(us) = row.whole(0).checked_mul(unit) else { return Ok(None) };
+    let Some(us) = millis.and_then(|millis| millis.checked_mul(1_000)) else { return Ok(None) };
     /// The years 0 to 9999.
     const YEARS_US: std::ops::Range<i64> = -62_167_219_200_000_000..253_402_300_800_000_000;
     Ok(YEARS_US.contains(&us).then_some(us))
+}
+
+/// The fraction has as many digits as the format, and three where there are fewer.
+fn ltz_of_text(row: &Row<'_>) -> Result<Option<i64>> {
+    let format = row.has(1).then(|| row.text(1));
+    let digits = format.map_or(0, |format| format.matches('S').count());
+    if digits > 6 {
+        return exec_err!("timestamps have at most six digits after the second, and the format has {digits}");
+    }
+    let read = match format {
+        Some(format) => pattern::parse(format, row.text(0))?,
+        None => pattern::parse_plain(row.text(0)),
+    };
+    let zone = if row.has(2) { zone(row.text(2))? } else { Tz::UTC };
+    let unit = 10_i64.pow(u32::try_from(6_usize.saturating_sub(digits.max(3))).unwrap_or(3));
+    Ok(read.map(|local| micros(instant(zone, local, false)).div_euclid(unit) * unit))
+}
+
+fn number_or_text(given: &[DataType]) -> std::result::Result<(), &'static str> {
+    let is_text = |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    match given {
+        [first, second, ..] if first.is_numeric() && is_text(second) => {
+            Err("takes a precision, 0 or 3, with a number")
+        }
+        [first, second, ..] if is_text(first) && second.is_numeric() => Err("takes a format with a text"),
+        [first, _, _] if first.is_numeric() => Err("takes a zone only with a text"),
+        _ => Ok(()),
+    }
+}
+
+/// What was cast to `TIMESTAMP_LTZ` is not compared with what has no zone.
+fn same_zone(given: &[DataType]) -> std::result::Result<(), &'static str> {
+    let zoned =
+        |kind: &DataType| matches!(kind, DataType::Timestamp(_, Some(zone)) if zone.as_ref() == "+00:00");
+    let bare = |kind: &DataType| {
+        matches!(kind, DataType::Timestamp(_, None) | DataType::Date32 | DataType::Time64(_))
+    };
+    if given.iter().any(zoned) && given.iter().any(bare) {
+        return Err("takes two times with a zone, or two without. cast one of them");
+    }
+    Ok(())
+}
+
+fn zone(name: &str) -> Result<Tz> {
+    name.parse().or_else(|_| exec_err!("there is no time zone '{name}'. write one such as 'Europe/Paris'"))
+}
+
+/// The time in UTC at which it is `local` in a zone. In an hour that comes twice it is the first or the last time; one
+/// that is left out is counted on from the hour before.
+fn instant(zone: Tz, local: NaiveDateTime, is_last: bool) -> NaiveDateTime {
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(time) => time.naive_utc(),
+        LocalResult::Ambiguous(first, last) => if is_last { last } else { first }.naive_utc(),
+        LocalResult::None => {
+            let before = local - Duration::days(1);
+            let offset = zone.offset_from_utc_datetime(&before).fix();
+            local - Duration::seconds(i64::from(offset.local_minus_utc()))
+        }
+    }
+}
+
+/// A text `yyyy-MM-dd HH:mm:ss` from one zone to another.
+fn convert_tz(row: &Row<'_>) -> Result<Option<String>> {
+    let (from, to) = (zone(row.text(1))?, zone(row.text(2))?);
+    let Some(local) = pattern::parse(PLAIN, row.text(0))? else { return Ok(None) };
+    let there = to.from_utc_datetime(&instant(from, local, true)).naive_local();
+    pattern::format(PLAIN, there).map(Some)
 }
