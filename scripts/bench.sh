@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs the end-to-end benchmarks, optimised.
 #
-#   bench.sh [ARGUMENTS]            throughput from a file and from Apache Kafka; without arguments latency too
+#   bench.sh [ARGUMENTS]            throughput from a file and from Apache Kafka; without arguments latency and the
+#                                   cost of provisional rows too
+#   bench.sh emission [ARGUMENTS]   the cost of provisional rows by open sessions, only
 #   bench.sh latency [ARGUMENTS]    from an event to Redis, only
 #
 # Arguments go to the program (--help). KAFKA_BROKERS and REDIS_URL from the environment are used where they are
@@ -16,16 +18,19 @@ services=$root_dir/scripts/services.sh
 cd "$root_dir"
 
 program=throughput
-if [ "${1:-}" = latency ]; then
-    program=latency
-    shift
-fi
+case "${1:-}" in
+    latency | emission)
+        program=$1
+        shift
+        ;;
+esac
 
 # Built first: a build beside the broker would be in nobody's interest.
 cargo build --locked --release -p plamatio-benches --bins
 programs=$(scripts/target-dir.sh)/release
 
 # Where no service is needed.
+[ "$program" != emission ] || exec "$programs/emission" "$@"
 case " $* " in
     *" --help "* | *" -h "* | *" --generate "* | *" --open-sessions"* | *" --scale"*) exec "$programs/$program" "$@" ;;
 esac
@@ -72,6 +77,10 @@ fi
 
 if [ "$program" = throughput ]; then
     "$programs/throughput" "$@"
+    if [ $# -eq 0 ]; then
+        echo
+        "$programs/emission"
+    fi
 fi
 if [ "$latency" = yes ]; then
     if [ -n "${KAFKA_BROKERS:-}" ] && [ -n "${REDIS_URL:-}" ]; then

@@ -51,7 +51,7 @@ pub enum LiveChange {
         /// End of the metric's current window as of now, if there is one.
         current: Option<DateTime<Utc>>,
     },
-    /// The listener was too slow and changes were left out: read the windows again.
+    /// Read the windows again: one of them was taken back, or the listener was too slow and changes were left out.
     Missed,
 }
 

@@ -1,5 +1,5 @@
-//! What the benchmarks share. The programs are `src/bin/throughput.rs` (`make bench`), `src/bin/latency.rs`
-//! (`make bench-latency`) and the criterion benches under `benches/`.
+//! What the benchmarks share. The programs are `src/bin/throughput.rs` and `src/bin/emission.rs` (`make bench`),
+//! `src/bin/latency.rs` (`make bench-latency`) and the criterion benches under `benches/`.
 //!
 //! | module | what |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | [`run`] | measurements in processes of their own, in turn |
 //! | [`table`] | medians, spread, shares; the printed table |
 //! | [`kafka`] | a topic filled with the workload, and the bare consume loop |
+//! | [`emission`] | what provisional rows cost, by open sessions |
 //! | [`latency`] | from an event to its trace in Redis |
 //! | [`borrowed`] | records by `serde_json` |
 //! | [`nexmark`] | an auction house's events and queries |
@@ -18,6 +19,7 @@
 
 pub mod borrowed;
 pub mod case;
+pub mod emission;
 pub mod kafka;
 pub mod latency;
 pub mod limit;

@@ -26,12 +26,16 @@ impl MemoryLive {
             loop {
                 match changes.recv().await {
                     Ok(change) => {
-                        let window = change.window_end.and_then(|end| reader.window(&change.metric, end));
-                        if let Some(window) = window {
-                            let current = reader.current(&change.metric);
-                            let window = Arc::new(window);
-                            to.send(&change.metric, LiveChange::Window { window, current });
-                        }
+                        let Some(end) = change.window_end else { continue };
+                        let change_of = match reader.window(&change.metric, end) {
+                            Some(window) => {
+                                let current = reader.current(&change.metric);
+                                LiveChange::Window { window: Arc::new(window), current }
+                            }
+                            // It was taken back.
+                            None => LiveChange::Missed,
+                        };
+                        to.send(&change.metric, change_of);
                     }
                     Err(RecvError::Lagged(_)) => {
                         for metric in to.metrics() {

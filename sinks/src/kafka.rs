@@ -9,7 +9,7 @@
 //! | `properties.*` | | any other setting of librdkafka, the prefix taken off |
 //! | `key.fields` | the PRIMARY KEY | columns of the record key, separated by `,` or `;` |
 //! | `format` | `json` | `json`, or `csv` |
-//! | `emit` | `final` | `updates` or `final` |
+//! | `emit` | `final` | `final` |
 //!
 //! `acks` is `all` and the producer idempotent; both cannot be changed. `partitioner` is `murmur2_random`, as
 //! with Java's client, and `linger.ms` 5, unless given.

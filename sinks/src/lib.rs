@@ -37,6 +37,7 @@ pub mod memory;
 pub mod print;
 pub mod redis;
 
+mod content;
 mod disk;
 mod format;
 mod json;

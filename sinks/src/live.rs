@@ -62,8 +62,8 @@ pub(crate) struct LiveValue {
     pub(crate) window: Option<LiveSpan>,
     pub(crate) version: Version,
     pub(crate) updated_at: DateTime<Utc>,
-    /// A JSON array of all rows of the value.
-    pub(crate) rows: String,
+    /// A JSON array of all rows of the value; `None` takes it back, under the same rule as any write.
+    pub(crate) rows: Option<String>,
     /// How long a store should keep the value after this write.
     pub(crate) ttl: Duration,
 }

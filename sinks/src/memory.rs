@@ -98,8 +98,8 @@ impl MemoryLiveStore {
         values: &[LiveValue],
         watermark: Watermark,
     ) -> Result<Vec<bool>, serde_json::Error> {
-        let parsed = values.iter().map(|value| serde_json::from_str(&value.rows));
-        let parsed = parsed.collect::<Result<Vec<Vec<Map<String, Value>>>, _>>()?;
+        let parsed = values.iter().map(|value| value.rows.as_deref().map(serde_json::from_str).transpose());
+        let parsed = parsed.collect::<Result<Vec<Option<Vec<Map<String, Value>>>>, _>>()?;
         let mut metrics = self.metrics.write().unwrap_or_else(PoisonError::into_inner);
         let stored = metrics.entry(metric.to_owned()).or_default();
         let answers: Vec<bool> =
@@ -122,12 +122,18 @@ impl MemoryLiveStore {
 }
 
 impl Metric {
-    fn put(&mut self, metric: &str, value: &LiveValue, rows: Vec<Map<String, Value>>) -> bool {
+    fn put(&mut self, metric: &str, value: &LiveValue, rows: Option<Vec<Map<String, Value>>>) -> bool {
         let new = value.version;
         let Some(span) = value.window else {
             let accepted = accepts(self.rows.get(&value.id).map(|(version, _)| *version), new);
-            if accepted {
-                self.rows.insert(value.id.clone(), (new, rows));
+            match rows {
+                Some(rows) if accepted => {
+                    self.rows.insert(value.id.clone(), (new, rows));
+                }
+                None if accepted => {
+                    self.rows.remove(&value.id);
+                }
+                _ => {}
             }
             return accepted;
         };
@@ -138,6 +144,12 @@ impl Metric {
             is_final: window.is_final,
         });
         let accepted = accepts(stored, new);
+        let Some(rows) = rows else {
+            if accepted {
+                self.windows.remove(&end);
+            }
+            return accepted;
+        };
         if accepted {
             let window = LiveWindow {
                 metric: metric.to_owned(),
@@ -173,7 +185,7 @@ mod tests {
             }),
             version: Version { epoch: 1, revision, is_final },
             updated_at: DateTime::UNIX_EPOCH,
-            rows: format!(r#"[{{"n":{revision}}}]"#),
+            rows: Some(format!(r#"[{{"n":{revision}}}]"#)),
             ttl: Duration::from_secs(1),
         }
     }
@@ -194,6 +206,23 @@ mod tests {
         assert_eq!(changes.try_recv().unwrap().window_end, DateTime::from_timestamp_millis(60_000));
         assert!(changes.try_recv().is_err(), "refused writes are not published");
         assert!(store.windows("other", 1).is_empty());
+    }
+
+    #[test]
+    fn what_is_provisional_is_taken_back_by_what_is_newer() {
+        let store = MemoryLiveStore::new();
+        let gone = |end_ms, revision| LiveValue { rows: None, ..value(end_ms, revision, false) };
+        let put = |value| store.put("m", &[value], Watermark::START).unwrap()[0];
+        assert!(put(value(60_000, 5, false)) && put(value(120_000, 5, false)));
+        let mut changes = store.subscribe();
+        assert!(!put(gone(60_000, 4)), "older");
+        assert!(put(gone(60_000, 6)));
+        assert_eq!(changes.try_recv().unwrap().id, "60000");
+        assert_eq!(store.windows("m", 10).len(), 1);
+        assert_eq!(store.current("m").unwrap().timestamp_millis(), 120_000);
+        assert!(put(value(120_000, 7, true)));
+        assert!(!put(gone(120_000, 8)), "final");
+        assert_eq!(store.windows("m", 10).len(), 1);
     }
 
     #[test]

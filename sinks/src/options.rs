@@ -11,7 +11,7 @@ pub(crate) fn ask_common(table: &TableDef) {
     table.options.get("emit");
 }
 
-/// Refuses `'emit' = 'updates'`, for sinks whose readers cannot tell a provisional row from a final one.
+/// Refuses `'emit' = 'updates'`, for sinks that append and so cannot take a row back.
 pub(crate) fn final_only(table: &TableDef) -> Result<(), StreamError> {
     match table.options.get("emit") {
         Some(emit) if !emit.eq_ignore_ascii_case("final") => {

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! ~ {"window_end":"2026-01-01T00:01:00.000Z","views":12}
+//! - {"window_end":"2026-01-01T00:01:00.000Z","views":12}
 //! = {"window_end":"2026-01-01T00:01:00.000Z","views":15}
 //! ```
 //!
-//! `~` marks a provisional row, `=` a final one; then the row as JSON.
+//! `~` marks a provisional row, `-` one that holds no longer, `=` a final one; then the row as JSON. A provisional row
+//! that is final as it was is not said to be gone.
 //!
 //! # Options
 //!

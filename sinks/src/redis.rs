@@ -32,6 +32,10 @@
 //! [`WINDOWS_KEPT`](crate::live::WINDOWS_KEPT)), points `…:current` at the window that closes next
 //! ([`current_window`](crate::live::current_window)) and publishes each changed value once.
 //!
+//! A provisional value of which no row is left is taken back by the same script and under the same rule: its key is
+//! deleted, it leaves the list, and its notification finds nothing. Between the writes of an epoch and a crash it is not
+//! known what was shown; such a value stays until its TTL is over.
+//!
 //! - The engine crashes at any point: after its restart it writes the same windows again with higher
 //!   versions. No older value ever replaces a newer one, also when the crashed process still lives on.
 //! - Redis is out of reach: provisional values wait, newest wins, the replaced ones are counted in
@@ -44,6 +48,7 @@
 
 mod connection;
 mod factory;
+mod open;
 mod values;
 mod writer;
 

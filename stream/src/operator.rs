@@ -8,10 +8,11 @@
 //! ```
 //!
 //! - [`Operator::process`] takes rows. *Final* rows are stated once and never change. *Provisional* rows are a
-//!   picture of what would be written if the stream ended now: all rows of every window that they touch.
+//!   picture of what would be written if the stream ended now, and come as [changes] of that picture.
 //! - [`Operator::partial`] takes partial aggregates that compute threads made ([`window_aggregate`] only).
 //! - [`Operator::watermark`] promises what rows can still come, and must pass a promise on. Windows close here.
-//! - [`Operator::emit`] asks for provisional rows: after the operators upstream have been asked.
+//! - [`Operator::emit`] asks for what has changed of the provisional rows: after the operators upstream have been asked.
+//!   An operator that nobody asks remembers nothing of them.
 //! - [`Operator::snapshot`] gives the state as Arrow batches, [`Operator::restore`] takes it into a new operator.
 //!
 //! | operator | state |
@@ -26,6 +27,7 @@
 
 pub mod aggregate;
 pub mod assign;
+pub mod changes;
 pub mod first_rows;
 pub mod hop;
 pub mod interval_join;
@@ -39,16 +41,8 @@ pub mod window_aggregate;
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 
+pub use self::changes::{Changes, Rows};
 use crate::{error::StreamError, time::Watermark};
-
-/// Rows on their way.
-#[derive(Clone, Debug)]
-pub struct Rows {
-    /// The rows.
-    pub batch: RecordBatch,
-    /// Whether they are stated once and for all.
-    pub is_final: bool,
-}
 
 /// What is promised about the rows to come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
@@ -140,10 +134,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// Writes rows, unless there are none.
-    pub fn push(&mut self, batch: RecordBatch, is_final: bool) {
+    /// Writes final rows, unless there are none.
+    pub fn push_final(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
-            self.rows.push(Rows { batch, is_final });
+            self.rows.push(Rows::Final(batch));
+        }
+    }
+
+    /// Writes a change of the provisional rows, unless there is none.
+    pub fn push_changes(&mut self, gone: Option<RecordBatch>, now: Option<RecordBatch>) {
+        let [gone, now] = [gone, now].map(|batch| batch.filter(|batch| batch.num_rows() > 0));
+        if gone.is_some() || now.is_some() {
+            self.rows.push(Rows::Provisional(Changes { gone, now }));
         }
     }
 }
@@ -191,7 +193,7 @@ pub trait Operator: Send {
     /// Takes a promise and passes it on.
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError>;
 
-    /// Writes provisional rows for what changed.
+    /// Writes the changes of the provisional rows since it was asked last.
     fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
         let _ = output;
         Ok(())

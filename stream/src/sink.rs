@@ -9,8 +9,11 @@
 //! ```
 //!
 //! - **`write`** hands over rows of the table's declared schema. Provisional and final rows never share a
-//!   call. The rows of one window of one query come complete in one call, so that a sink may replace a
-//!   window's value as a whole. A sink declared `'emit' = 'final'` is never given provisional rows.
+//!   call. Provisional rows hold until they are [gone](SinkRows::gone), which a later call says of each of them, at the
+//!   latest the one that has the final rows of its window. The rows of one fixed window of one query come complete in
+//!   one call, final or provisional; sessions come one by one. A sink declared `'emit' = 'final'` is never given
+//!   provisional rows; one that only appends, and so cannot take a row back, refuses to be declared otherwise
+//!   ([`SinkFactory::validate`]).
 //! - **`pre_commit(epoch)`** makes everything written so far durable without making final rows visible, and
 //!   returns what `commit` will need, as bytes that a checkpoint can hold.
 //! - **`commit(epoch, token)`** makes it visible. It may be called again with the same epoch and token, by
@@ -44,8 +47,12 @@ use crate::{
 pub struct SinkRows {
     /// The rows, in the table's declared schema (metadata columns filled in).
     pub batch: RecordBatch,
-    /// Whether these values can still change.
+    /// Whether they are final; otherwise they hold until they are gone.
     pub is_final: bool,
+    /// Provisional rows of earlier calls that hold no longer, equal to them but for metadata columns. What has come in
+    /// their place, if anything has, is in this call. Beside final rows: they count for nothing more where those
+    /// stand.
+    pub gone: Option<RecordBatch>,
     /// The epoch in which they are written.
     pub epoch: Epoch,
     /// Rises with every write of the job; `(epoch, revision)` orders all writes of a key.

@@ -20,6 +20,8 @@ mod text;
 
 #[path = "it/asked.rs"]
 mod asked;
+#[path = "it/changes.rs"]
+mod changes;
 #[path = "it/cost.rs"]
 mod cost;
 #[path = "it/definitions.rs"]

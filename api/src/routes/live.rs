@@ -3,7 +3,7 @@
 //! The list is `{metric, current, windows}`, newest window first. The stream opens with that as the event
 //! `snapshot`; then each change is an event `window` with the complete window, and a new current window is an
 //! event `current`. `?windows=N` bounds both: the stream tells changes of the N newest windows and of the
-//! current one.
+//! current one. After a window was taken back there is a `snapshot` again.
 
 mod filter;
 

@@ -64,6 +64,16 @@ impl Writer {
         pipe.query_async::<()>(&mut self.connection).await.unwrap();
     }
 
+    /// As the sink does: hash and index, then the notification.
+    async fn take_back(&mut self, minute: i64) {
+        let (shop, ms) = (&self.shop, end(minute).timestamp_millis());
+        let mut pipe = redis::pipe();
+        pipe.atomic().del(live::window_key(shop, METRIC, end(minute))).ignore();
+        pipe.zrem(live::windows_key(shop, METRIC), ms).ignore();
+        pipe.publish(live::channel(shop, METRIC), ms).ignore();
+        pipe.query_async::<()>(&mut self.connection).await.unwrap();
+    }
+
     async fn point(&mut self, minute: i64) {
         let key = live::current_key(&self.shop, METRIC);
         let _: () = self.connection.set_ex(key, end(minute).timestamp_millis(), 600).await.unwrap();
@@ -199,6 +209,25 @@ async fn a_lost_notification_is_made_good_by_the_poll() {
     assert_eq!(events.next().await.0, "snapshot");
     writer.write(&window(1, 1), false).await;
     assert_eq!(events.next().await.1["window_end"], "2026-01-01T00:01:00.000Z");
+}
+
+#[tokio::test]
+async fn a_window_that_was_taken_back_is_in_the_next_snapshot_no_more() {
+    let app = app();
+    let mut writer = Writer::new(services::redis_url(), &app.shop).await;
+    writer.write(&window(1, 1), false).await;
+    writer.write(&window(2, 1), false).await;
+    let mut events = Events::open(&app, "/v1/live/conversion/stream").await;
+    assert_eq!(events.next().await.1["windows"].as_array().unwrap().len(), 2);
+    // A notification is lost where nobody has subscribed yet.
+    let (name, live) = loop {
+        writer.take_back(2).await;
+        if let Ok(event) = tokio::time::timeout(Duration::from_millis(200), events.next()).await {
+            break event;
+        }
+    };
+    assert_eq!((name.as_str(), live["windows"].as_array().unwrap().len()), ("snapshot", 1));
+    assert_eq!(live["windows"][0]["window_end"], "2026-01-01T00:01:00.000Z");
 }
 
 #[tokio::test]

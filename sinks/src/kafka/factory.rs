@@ -49,6 +49,7 @@ struct KafkaConfig {
 impl KafkaConfig {
     fn read(table: &TableDef) -> Result<Self, StreamError> {
         options::ask_common(table);
+        options::final_only(table)?;
         let topic = table.options.require("topic")?.to_owned();
         let brokers = table.options.require("properties.bootstrap.servers")?.to_owned();
         let format = format::of(table)?;
@@ -106,9 +107,10 @@ mod tests {
             ("properties.acks", "all"),
             ("key.fields", "a"),
             ("format", "json"),
-            ("emit", "updates"),
+            ("emit", "final"),
         ];
         KafkaSinkFactory.validate(&table(&[("a", DataType::Int64)], &full)).unwrap();
+        assert!(refusal(&[("topic", "x"), BROKERS, ("emit", "updates")]).contains("is not 'final'"));
         assert!(refusal(&[BROKERS]).contains("option 'topic' is missing"));
         assert!(refusal(&[("topic", "x")]).contains("'properties.bootstrap.servers' is missing"));
         assert!(refusal(&[("topic", "x"), BROKERS, ("properties.acks", "1")]).contains("properties.acks"));

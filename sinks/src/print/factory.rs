@@ -36,6 +36,6 @@ impl SinkFactory for PrintSinkFactory {
 
     async fn open(&self, table: &TableDef) -> Result<Box<dyn Sink>, StreamError> {
         let prefix = table.options.get("prefix").unwrap_or_default();
-        Ok(Box::new(PrintSink::new(&table.name, prefix, self.output.clone())))
+        Ok(Box::new(PrintSink::new(table, prefix, self.output.clone())))
     }
 }

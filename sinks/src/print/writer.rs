@@ -1,6 +1,7 @@
 //! The running `print` sink.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
@@ -10,10 +11,14 @@ use async_trait::async_trait;
 use stream::{
     error::StreamError,
     sink::{Sink, SinkRows},
+    table::TableDef,
     time::Epoch,
 };
 
-use crate::{json, telemetry::SinkMetrics};
+use crate::{
+    content::{Content, objects},
+    telemetry::SinkMetrics,
+};
 
 /// An output that several sinks write whole batches of lines to, in turn.
 #[derive(Clone)]
@@ -45,32 +50,61 @@ impl fmt::Debug for SharedWriter {
     }
 }
 
+/// A row with its marker in front.
+type Line = (&'static [u8], Vec<u8>);
+
 pub(super) struct PrintSink {
     table: String,
     /// Text before the marker, with a blank after it unless empty.
     prefix: String,
+    content: Content,
     output: SharedWriter,
     metrics: SinkMetrics,
 }
 
 impl PrintSink {
-    pub(super) fn new(table: &str, prefix: &str, output: SharedWriter) -> Self {
+    pub(super) fn new(table: &TableDef, prefix: &str, output: SharedWriter) -> Self {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix} ") };
-        PrintSink { table: table.to_owned(), prefix, output, metrics: SinkMetrics::new(table) }
+        let (content, metrics) = (Content::new(table), SinkMetrics::new(&table.name));
+        PrintSink { table: table.name.clone(), prefix, content, output, metrics }
+    }
+
+    /// What is to be printed, each with its marker: what has come and what is gone, but not what is in both. Final rows
+    /// are all printed.
+    fn lines(&self, rows: &SinkRows) -> Result<Vec<Line>, StreamError> {
+        let mut gone: BTreeMap<Vec<u8>, (usize, Vec<u8>)> = BTreeMap::new();
+        if let Some(batch) = &rows.gone {
+            for (content, object) in self.content.of(batch)?.into_iter().zip(objects(batch)?) {
+                gone.entry(content).or_insert((0, object)).0 += 1;
+            }
+        }
+        let mut come: Vec<Line> = Vec::new();
+        for (content, object) in self.content.of(&rows.batch)?.into_iter().zip(objects(&rows.batch)?) {
+            let stays = gone.get_mut(&content).filter(|(count, _)| *count > 0);
+            match stays {
+                Some((count, _)) => {
+                    *count -= 1;
+                    if rows.is_final {
+                        come.push((b"= ", object));
+                    }
+                }
+                None => come.push((if rows.is_final { b"= " } else { b"~ " }, object)),
+            }
+        }
+        let gone = gone.into_values().flat_map(|(count, object)| vec![(b"- ".as_slice(), object); count]);
+        Ok(gone.chain(come).collect())
     }
 }
 
 #[async_trait]
 impl Sink for PrintSink {
     async fn write(&mut self, rows: SinkRows) -> Result<(), StreamError> {
-        let marker: &[u8] = if rows.is_final { b"= " } else { b"~ " };
         let mut lines = Vec::new();
-        json::for_each_row(&rows.batch, |_, object| {
-            for part in [self.prefix.as_bytes(), marker, object, b"\n"] {
+        for (marker, object) in self.lines(&rows)? {
+            for part in [self.prefix.as_bytes(), marker, &object, b"\n"] {
                 lines.extend_from_slice(part);
             }
-            Ok(())
-        })?;
+        }
         self.output
             .write(&lines)
             .map_err(|e| StreamError::connector_caused(&self.table, "cannot write to the output", e))?;

@@ -87,7 +87,8 @@ impl RedisConnection {
                 .arg(wire_time::format(value.updated_at))
                 .arg(time(value.window.map(|window| window.start)))
                 .arg(time(value.window.map(|window| window.end)))
-                .arg(&value.rows);
+                // No rows are an empty text: a value is taken back.
+                .arg(value.rows.as_deref().unwrap_or_default());
         }
         call
     }

@@ -1,6 +1,9 @@
 //! From rows to live values: one per window, or one per primary key.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use arrow::{
     array::{Array, AsArray, TimestampMicrosecondArray},
@@ -15,7 +18,9 @@ use stream::{
     table::{TableDef, timestamp_type},
 };
 
+use super::open::{OpenRow, OpenValues};
 use crate::{
+    content::{Content, objects},
     json,
     keys::KeyText,
     live::{LiveSpan, LiveValue, Version},
@@ -34,10 +39,13 @@ enum Grouping {
 }
 
 /// Turns rows of one table into live values.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Values {
     table: String,
     grouping: Grouping,
+    content: Content,
+    /// What is provisional.
+    open: OpenValues,
     /// At least this long; see [`LiveValue::ttl`].
     ttl: Duration,
 }
@@ -75,22 +83,67 @@ impl Values {
                 }
             }
         }
-        Ok(Values { table: table.name.clone(), grouping, ttl })
+        let (content, open) = (Content::new(table), OpenValues::default());
+        Ok(Values { table: table.name.clone(), grouping, content, open, ttl })
     }
 
-    /// The values of `rows`, in order of their first row, written at `now`.
-    pub(super) fn of(&self, rows: &SinkRows, now: DateTime<Utc>) -> Result<Vec<LiveValue>, StreamError> {
-        let version =
-            Version { epoch: rows.epoch.number(), revision: rows.revision, is_final: rows.is_final };
+    /// The values that `rows` change, written at `now`: final ones in order of their first row, then provisional ones
+    /// and such as are taken back.
+    pub(super) fn of(&mut self, rows: &SinkRows, now: DateTime<Utc>) -> Result<Vec<LiveValue>, StreamError> {
+        let mut values = if rows.is_final { self.finals(rows, now)? } else { Vec::new() };
+        for value in &values {
+            self.open.settle(&value.id);
+        }
+        let mut touched = BTreeSet::new();
+        if let Some(gone) = &rows.gone {
+            let keys = RowKeys::new(&self.grouping, gone)?;
+            for (row, content) in self.content.of(gone)?.into_iter().enumerate() {
+                let (id, _) = keys.row(row).ok_or_else(|| self.no_key())?;
+                if self.open.go(&id, &content) {
+                    touched.insert(id);
+                }
+            }
+        }
+        if !rows.is_final {
+            touched.extend(self.come(&rows.batch)?);
+        }
+        let version = Version { epoch: rows.epoch.number(), revision: rows.revision, is_final: false };
+        for id in touched {
+            let (rows, window) = self.open.show(&id);
+            let rows = rows.map(text).transpose()?;
+            values.push(LiveValue { id, window, version, updated_at: now, rows, ttl: self.ttl_of(window) });
+        }
+        Ok(values)
+    }
+
+    /// Takes provisional rows; answers the values that they are of.
+    fn come(&mut self, batch: &RecordBatch) -> Result<BTreeSet<String>, StreamError> {
+        let keys = RowKeys::new(&self.grouping, batch)?;
+        let shown = if self.content.is_all() { Vec::new() } else { objects(batch)? };
+        let mut shown = shown.into_iter();
+        let mut touched = BTreeSet::new();
+        for (row, content) in self.content.of(batch)?.into_iter().enumerate() {
+            let (id, window) = keys.row(row).ok_or_else(|| self.no_key())?;
+            self.open.come(&id, window, OpenRow { content, shown: shown.next() });
+            touched.insert(id);
+        }
+        Ok(touched)
+    }
+
+    fn ttl_of(&self, window: Option<LiveSpan>) -> Duration {
+        window.map_or(self.ttl, |window| self.ttl.max(twice(window)))
+    }
+
+    fn finals(&self, rows: &SinkRows, now: DateTime<Utc>) -> Result<Vec<LiveValue>, StreamError> {
+        let version = Version { epoch: rows.epoch.number(), revision: rows.revision, is_final: true };
         let mut places = HashMap::new();
         let mut values: Vec<(LiveValue, Vec<u8>)> = Vec::new();
         let keys = RowKeys::new(&self.grouping, &rows.batch)?;
         json::for_each_row(&rows.batch, |row, object| {
             let (id, window) = keys.row(row).ok_or_else(|| self.no_key())?;
             let place = *places.entry(id).or_insert_with_key(|id| {
-                let ttl = window.map_or(self.ttl, |window| self.ttl.max(twice(window)));
-                let value =
-                    LiveValue { id: id.clone(), window, version, updated_at: now, rows: String::new(), ttl };
+                let ttl = self.ttl_of(window);
+                let value = LiveValue { id: id.clone(), window, version, updated_at: now, rows: None, ttl };
                 values.push((value, Vec::new()));
                 values.len() - 1
             });
@@ -110,8 +163,7 @@ impl Values {
             .into_iter()
             .map(|(mut value, mut rows)| {
                 rows.push(b']');
-                value.rows = String::from_utf8(rows)
-                    .map_err(|e| StreamError::internal(format!("rows as JSON are not UTF-8: {e}")))?;
+                value.rows = Some(text(rows)?);
                 Ok(value)
             })
             .collect()
@@ -124,6 +176,10 @@ impl Values {
         };
         StreamError::connector(&self.table, problem)
     }
+}
+
+fn text(json: Vec<u8>) -> Result<String, StreamError> {
+    String::from_utf8(json).map_err(|e| StreamError::internal(format!("rows as JSON are not UTF-8: {e}")))
 }
 
 fn twice(window: LiveSpan) -> Duration {

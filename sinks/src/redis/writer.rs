@@ -202,15 +202,16 @@ impl Sink for RedisSink {
     async fn write(&mut self, rows: SinkRows) -> Result<(), StreamError> {
         let values = self.values.of(&rows, Utc::now())?;
         self.watermark.advance(rows.watermark);
-        if rows.is_final {
-            self.write_final(values).await?;
-        } else {
-            for value in values {
-                if self.pending.insert(value.place(), value).is_some() {
-                    self.metrics.dropped.increment(1);
-                }
+        let (finals, others): (Vec<_>, Vec<_>) = values.into_iter().partition(|value| value.version.is_final);
+        for value in others {
+            if self.pending.insert(value.place(), value).is_some() {
+                self.metrics.dropped.increment(1);
             }
-            self.write_pending().await?;
+        }
+        // What waits goes along with final values.
+        match finals.is_empty() {
+            true => self.write_pending().await?,
+            false => self.write_final(finals).await?,
         }
         self.metrics.rows(rows.batch.num_rows(), rows.is_final);
         Ok(())

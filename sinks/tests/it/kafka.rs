@@ -63,13 +63,13 @@ async fn acknowledged_rows_with_their_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_primary_key_is_the_key_and_updates_are_taken() {
+async fn the_primary_key_is_the_key() {
     let cluster = cluster();
     let brokers = cluster.bootstrap_servers();
-    let mut table = table(&brokers, &[("emit", "updates")]);
+    let mut table = table(&brokers, &[]);
     table.primary_key = vec!["window_end".to_owned()];
     let mut sink = support::open(&table).await.unwrap();
-    sink.write(rows(window_rows(&[(60_000, "a", 1)]), 1, 1, false)).await.unwrap();
+    sink.write(rows(window_rows(&[(60_000, "a", 1)]), 1, 1, true)).await.unwrap();
     sink.pre_commit(Epoch::new(1)).await.unwrap();
     let records = tokio::task::spawn_blocking(move || records(&brokers, 1)).await.unwrap();
     assert_eq!(records[0].1.as_deref(), Some("1970-01-01T00:01:00.000Z"));

@@ -8,7 +8,7 @@ use std::{
 use plamatio_sinks::{Extras, SharedWriter, registry};
 use stream::sink::EmitMode;
 
-use crate::support::{self, window_rows, window_table};
+use crate::support::{self, Picture, window_rows, window_table};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -29,12 +29,18 @@ async fn print_marks_provisional_and_final_rows() {
     let extras = Extras { output: SharedWriter::new(buffer.clone()), ..Extras::default() };
     let table = window_table("t", &[("connector", "print"), ("prefix", "top>")]);
     let mut sink = support::open_with(&table, extras).await.unwrap();
-    let batch = window_rows(&[(60_000, "a", 1)]);
-    sink.write(support::rows(batch.clone(), 1, 1, false)).await.unwrap();
-    sink.write(support::rows(batch, 1, 2, true)).await.unwrap();
+    let mut picture = Picture::default();
+    sink.write(picture.rows(&[(60_000, "a", 1)], 1, 1, false)).await.unwrap();
+    sink.write(picture.rows(&[(60_000, "a", 1), (60_000, "b", 2)], 1, 2, false)).await.unwrap();
+    sink.write(picture.rows(&[(60_000, "a", 1), (60_000, "b", 3)], 1, 3, true)).await.unwrap();
     sink.close().await.unwrap();
-    let row = r#"{"window_start":"1970-01-01T00:00:00.000Z","window_end":"1970-01-01T00:01:00.000Z","name":"a","n":1}"#;
-    let expected = format!("top> ~ {row}\ntop> = {row}\n");
+    let row = |name: &str, n: i64| {
+        let times = r#""window_start":"1970-01-01T00:00:00.000Z","window_end":"1970-01-01T00:01:00.000Z""#;
+        format!(r#"{{{times},"name":"{name}","n":{n}}}"#)
+    };
+    let lines = [("~", "a", 1), ("~", "b", 2), ("-", "b", 2), ("=", "a", 1), ("=", "b", 3)];
+    let expected: String =
+        lines.iter().map(|(marker, name, n)| format!("top> {marker} {}\n", row(name, *n))).collect();
     assert_eq!(String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap(), expected);
 }
 

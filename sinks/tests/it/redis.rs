@@ -9,9 +9,12 @@ use events::{LiveWindow, live};
 use futures::StreamExt;
 use plamatio_sinks::live::WINDOWS_KEPT;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
-use stream::{sink::Sink, table::TableDef};
+use stream::{
+    sink::{Sink, SinkRows},
+    table::TableDef,
+};
 
-use crate::support::{self, redis_server, rows, table, watermark, window_rows, window_table};
+use crate::support::{self, Picture, redis_server, rows, table, watermark, window_rows, window_table};
 
 pub(crate) fn redis_table(url: &str, shop: &str) -> TableDef {
     window_table("conversion", &[("connector", "redis"), ("url", url), ("shop", shop)])
@@ -98,8 +101,10 @@ async fn the_windows_of_a_write_are_as_readers_expect_them() {
 #[tokio::test]
 async fn older_values_and_provisional_ones_over_final_are_refused() {
     let mut fixture = Fixture::new().await;
+    let mut picture = Picture::default();
     let mut write = async |epoch, revision, is_final, n| {
-        fixture.sink.write(rows(window_rows(&[(60_000, "a", n)]), epoch, revision, is_final)).await.unwrap();
+        let rows = picture.rows(&[(60_000, "a", n)], epoch, revision, is_final);
+        fixture.sink.write(rows).await.unwrap();
         fixture.sink.pre_commit(stream::time::Epoch::new(epoch)).await.unwrap();
         let window = window(&mut fixture.connection, &fixture.shop, 60_000).await.unwrap();
         (window.rows[0]["n"].as_i64().unwrap(), window.is_final)
@@ -114,6 +119,62 @@ async fn older_values_and_provisional_ones_over_final_are_refused() {
     assert_eq!(write(u64::MAX - 1, 0, true, 6).await, (6, true));
     assert_eq!(write(u64::MAX, 0, false, 7).await, (6, true));
     assert_eq!(write(u64::MAX, 0, true, 8).await, (8, true));
+}
+
+#[tokio::test]
+async fn what_is_gone_is_taken_back() {
+    let mut fixture = Fixture::new().await;
+    let mut picture = Picture::default();
+    let sink = &mut fixture.sink;
+    // Two sessions that end together make one value; one of them grows.
+    let rows = picture.rows(&[(60_000, "a", 1), (60_000, "b", 2), (120_000, "c", 3)], 1, 1, false);
+    sink.write(rows).await.unwrap();
+    let grown = SinkRows {
+        gone: Some(window_rows(&[(60_000, "a", 1)])),
+        ..support::rows(window_rows(&[(90_000, "a", 4)]), 1, 2, false)
+    };
+    sink.write(grown).await.unwrap();
+    assert_eq!(fixture.window(60_000).await.unwrap().rows[0]["name"], "b");
+    assert_eq!(fixture.window(60_000).await.unwrap().rows.len(), 1);
+    assert_eq!(fixture.window(90_000).await.unwrap().rows[0]["n"], 4);
+
+    let client = redis::Client::open(fixture.url.as_str()).unwrap();
+    let mut changes = client.get_async_pubsub().await.unwrap();
+    changes.subscribe(live::channel(&fixture.shop, "conversion")).await.unwrap();
+    let gone = SinkRows {
+        gone: Some(window_rows(&[(60_000, "b", 2)])),
+        ..support::rows(window_rows(&[]), 1, 3, false)
+    };
+    fixture.sink.write(gone).await.unwrap();
+    assert!(fixture.window(60_000).await.is_none());
+    let index = live::windows_key(&fixture.shop, "conversion");
+    let listed: Vec<i64> = fixture.connection.zrange(&index, 0, -1).await.unwrap();
+    assert_eq!(listed, [90_000, 120_000]);
+    assert_eq!(fixture.current().await, Some(90_000));
+    let message: String = changes.on_message().next().await.unwrap().get_payload().unwrap();
+    assert_eq!(message, "60000");
+
+    // A final value stands, whatever was shown of its window before.
+    let last = SinkRows {
+        gone: Some(window_rows(&[(90_000, "a", 4), (120_000, "c", 3)])),
+        ..support::rows(window_rows(&[(90_000, "a", 5)]), 1, 4, true)
+    };
+    fixture.sink.write(last).await.unwrap();
+    assert!(fixture.window(90_000).await.unwrap().is_final);
+    assert!(fixture.window(120_000).await.is_none());
+    let listed: Vec<i64> = fixture.connection.zrange(&index, 0, -1).await.unwrap();
+    assert_eq!(listed, [90_000]);
+}
+
+#[tokio::test]
+async fn the_last_window_leaves_no_pointer() {
+    let mut fixture = Fixture::new().await;
+    let mut picture = Picture::default();
+    fixture.sink.write(picture.rows(&[(60_000, "a", 1)], 1, 1, false)).await.unwrap();
+    assert_eq!(fixture.current().await, Some(60_000));
+    fixture.sink.write(picture.taken_back(&[60_000], 1, 2)).await.unwrap();
+    assert_eq!(fixture.current().await, None);
+    assert!(fixture.window(60_000).await.is_none());
 }
 
 #[tokio::test]

@@ -2,7 +2,11 @@
 
 pub(crate) mod redis_server;
 
-use std::{error::Error, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    sync::Arc,
+};
 
 use arrow::{
     array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray},
@@ -66,7 +70,47 @@ pub(crate) fn window_rows(rows: &[(i64, &str, i64)]) -> RecordBatch {
 
 /// Rows as the engine hands them over, with the watermark before the first row.
 pub(crate) fn rows(batch: RecordBatch, epoch: u64, revision: u64, is_final: bool) -> SinkRows {
-    SinkRows { batch, is_final, epoch: Epoch::new(epoch), revision, watermark: Watermark::START }
+    SinkRows { batch, is_final, gone: None, epoch: Epoch::new(epoch), revision, watermark: Watermark::START }
+}
+
+/// What a writer has shown: rows are handed over as the engine does, which says what they take the place of.
+#[derive(Clone, Default)]
+pub(crate) struct Picture(BTreeMap<i64, Vec<(i64, &'static str, i64)>>);
+
+impl Picture {
+    /// Rows of windows, each whole.
+    pub(crate) fn rows(
+        &mut self,
+        new: &[(i64, &'static str, i64)],
+        epoch: u64,
+        revision: u64,
+        is_final: bool,
+    ) -> SinkRows {
+        let ends: BTreeSet<i64> = new.iter().map(|(end, ..)| *end).collect();
+        let gone = self.gone(&ends);
+        if !is_final {
+            for row in new {
+                self.0.entry(row.0).or_default().push(*row);
+            }
+        }
+        SinkRows { gone, ..rows(window_rows(new), epoch, revision, is_final) }
+    }
+
+    /// Windows that have no rows any more.
+    pub(crate) fn taken_back(&mut self, ends: &[i64], epoch: u64, revision: u64) -> SinkRows {
+        let gone = self.gone(&ends.iter().copied().collect());
+        SinkRows { gone, ..rows(window_rows(&[]), epoch, revision, false) }
+    }
+
+    /// Whether rows of a window are provisional.
+    pub(crate) fn has(&self, end: i64) -> bool {
+        self.0.contains_key(&end)
+    }
+
+    fn gone(&mut self, ends: &BTreeSet<i64>) -> Option<RecordBatch> {
+        let gone: Vec<_> = ends.iter().filter_map(|end| self.0.remove(end)).flatten().collect();
+        (!gone.is_empty()).then(|| window_rows(&gone))
+    }
 }
 
 /// The watermark at `ms`.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`distinct`] | `COUNT(DISTINCT x)` on hashed keys, in DataFusion's place |
 //! | [`live`] | a table of groups that is read without being used up |
+//! | [`open`] | what provisional rows add, and take with them |
 //! | [`pages`] | a list that grows without moving |
 //! | `sum` | `SUM` that fails where it does not fit |
 //! | `zeros` | floats that are to be told apart |
@@ -15,6 +16,7 @@
 
 pub mod distinct;
 pub mod live;
+pub mod open;
 pub mod pages;
 pub mod slots;
 mod sum;
@@ -23,7 +25,7 @@ pub(super) mod zeros;
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, UInt32Array},
+    array::{ArrayRef, BooleanArray, UInt32Array, new_empty_array},
     compute::take,
     datatypes::{Field, FieldRef, Schema, SchemaRef},
     record_batch::{RecordBatch, RecordBatchOptions},
@@ -232,6 +234,12 @@ impl Aggregation {
         let mut table = self.table()?;
         for batch in batches {
             table.merge(self, batch)?;
+        }
+        if table.len() == 0 {
+            // Not every accumulator evaluates no groups.
+            let keys = self.key_schema.fields().iter().map(|field| new_empty_array(field.data_type()));
+            let values = self.aggregates.iter().map(|a| new_empty_array(a.function.field().data_type()));
+            return Ok((keys.collect(), values.collect(), 0));
         }
         table.evaluate()
     }

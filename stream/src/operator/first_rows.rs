@@ -51,15 +51,13 @@ impl Operator for FirstRows {
     }
 
     fn process(&mut self, _: usize, rows: Rows, output: &mut Output) -> Result<(), StreamError> {
-        if !rows.is_final {
-            return Ok(());
-        }
-        let (before, count) = (self.seen, rows.batch.num_rows());
+        let Rows::Final(batch) = rows else { return Ok(()) };
+        let (before, count) = (self.seen, batch.num_rows());
         self.seen = self.seen.saturating_add(count).min(self.end());
         let from = self.spec.skip.saturating_sub(before).min(count);
         let to = self.end().saturating_sub(before).min(count);
         if from < to {
-            output.push(rows.batch.slice(from, to - from), true);
+            output.push_final(batch.slice(from, to - from));
         }
         Ok(())
     }

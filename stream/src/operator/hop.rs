@@ -44,7 +44,7 @@ use arrow::{
 use self::piece::Piece;
 use super::{
     Partial,
-    aggregate::{Aggregation, Evaluated, GroupTable, live::LiveTable},
+    aggregate::{Aggregation, Evaluated, GroupTable, Inputs, live::LiveTable, open::Direction},
 };
 use crate::{
     error::StreamError,
@@ -86,12 +86,7 @@ impl PanePartials {
         if *max < first.saturating_add(self.slide_us) {
             return self.add(first, closed_us, &inputs, times.len());
         }
-        // Rows of several panes: their indexes, pane by pane.
-        let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-        for (row, time) in (0_u32..).zip(times) {
-            by_pane.entry(WindowSpec::pane_start(self.slide_us, *time)).or_default().push(row);
-        }
-        for (pane, rows) in by_pane {
+        for (pane, rows) in by_pane(times, self.slide_us) {
             let count = rows.len();
             self.add(pane, closed_us, &inputs.take(&UInt32Array::from(rows))?, count)?;
         }
@@ -102,7 +97,7 @@ impl PanePartials {
         &mut self,
         pane: i64,
         closed_us: Option<i64>,
-        inputs: &super::aggregate::Inputs,
+        inputs: &Inputs,
         rows: usize,
     ) -> Result<(), StreamError> {
         let first_end = WindowSpec::first_end(self.slide_us, pane, closed_us);
@@ -139,7 +134,16 @@ impl PanePartials {
     }
 }
 
-/// A window's rows: end, key columns, aggregate columns.
+/// The rows of each pane, by their indexes.
+fn by_pane(times: &[i64], slide_us: i64) -> BTreeMap<i64, Vec<u32>> {
+    let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, time) in (0_u32..).zip(times) {
+        by_pane.entry(WindowSpec::pane_start(slide_us, *time)).or_default().push(row);
+    }
+    by_pane
+}
+
+/// A window's rows: end, key columns, aggregate columns, number.
 pub type WindowRows = (i64, Vec<ArrayRef>, Vec<ArrayRef>, usize);
 
 /// A pane in the merge stage. What compute threads send is merged when it comes: provisional rows then cost what they
@@ -172,26 +176,6 @@ pub struct Panes {
     changed: BTreeSet<i64>,
     /// Windows that end at or before this are closed.
     closed_us: i64,
-}
-
-/// Partial aggregates that are counted for one emission only.
-#[derive(Default)]
-pub struct Overlay {
-    panes: BTreeMap<i64, Vec<RecordBatch>>,
-    /// As in [`Panes`].
-    late: BTreeMap<(i64, i64), Vec<RecordBatch>>,
-}
-
-impl Overlay {
-    /// Adds a partial aggregate of panes of this slide.
-    pub fn push(&mut self, partial: Partial, slide_us: i64) {
-        let Partial { pane_us, first_end_us, states, .. } = partial;
-        if first_end_us > pane_us.saturating_add(slide_us) {
-            self.late.entry((first_end_us, pane_us)).or_default().push(states);
-        } else {
-            self.panes.entry(pane_us).or_default().push(states);
-        }
-    }
 }
 
 impl Panes {
@@ -229,6 +213,26 @@ impl Panes {
         pane.table.merge(states)?;
         pane.states = None;
         Ok(true)
+    }
+
+    /// Takes provisional rows of windows below, or lets go of such that it has taken; those of windows that are closed
+    /// are left out both times. `times` are as in [`PanePartials::update`].
+    pub fn change(
+        &mut self,
+        direction: Direction,
+        batch: &RecordBatch,
+        times: &TimestampMicrosecondArray,
+    ) -> Result<(), StreamError> {
+        let inputs = self.aggregation.inputs(batch)?;
+        for (pane_us, rows) in by_pane(times.values(), self.window.pane_us) {
+            if self.window.last_end(pane_us) <= self.closed_us {
+                continue;
+            }
+            self.changed.insert(pane_us);
+            let pane = pane_in(&mut self.panes, pane_us, &self.aggregation)?;
+            pane.table.change(direction, &inputs.take(&UInt32Array::from(rows))?)?;
+        }
+        Ok(())
     }
 
     /// A late row: what was merged without it is merged again when it is next wanted.
@@ -361,23 +365,15 @@ impl Panes {
         ends
     }
 
-    /// The rows of open windows as of now, of all or of those that changed since the last call, together with
-    /// `overlay`. Latest window last.
+    /// The rows as of now of the open windows that changed since the last call, provisional ones of windows below
+    /// among them. Latest window last; a window may have no rows any more.
     ///
     /// Windows that reach past the newest pane are suffixes of each other, so they are built from the newest
     /// pane backwards, each from the one before: the cost is two merges a window, not one a pane.
-    pub fn provisional(&mut self, overlay: &Overlay, all: bool) -> Result<Vec<WindowRows>, StreamError> {
-        let mut changed = std::mem::take(&mut self.changed);
-        let of_late = |late: &(i64, i64)| late.1;
-        let panes: BTreeSet<i64> = self.panes.keys().chain(overlay.panes.keys()).copied().collect();
-        if all {
-            changed.extend(&panes);
-            changed.extend(self.late.keys().map(of_late));
-        }
-        changed.extend(overlay.panes.keys());
-        changed.extend(overlay.late.keys().map(of_late));
+    pub fn provisional(&mut self) -> Result<Vec<WindowRows>, StreamError> {
+        let changed = std::mem::take(&mut self.changed);
         let ends = self.ends(changed);
-        let newest = panes.last().copied().unwrap_or(i64::MIN);
+        let newest = self.panes.last_key_value().map_or(i64::MIN, |(pane, _)| *pane);
 
         let mut windows = Vec::with_capacity(ends.len());
         let mut running: Option<RecordBatch> = None;
@@ -386,71 +382,61 @@ impl Panes {
         let mut from = i64::MAX;
         for end in ends.into_iter().rev() {
             let start = self.window.start_of(end);
-            let late = self.late_of(overlay, start, end)?;
-            let (keys, values, rows) =
-                if self.window.pane_us == self.window.size_us && !overlay.panes.contains_key(&start) {
-                    let Some(pane) = self.panes.get_mut(&start) else { continue };
-                    pane.table.evaluate()?
-                } else if end > newest {
-                    let added: Vec<i64> = panes.range(start..from).copied().collect();
-                    from = start;
-                    if !added.is_empty() {
-                        evaluated = None;
-                        let mut batches = self.states_with(overlay, added)?;
-                        batches.extend(running.take());
-                        running = Some(self.aggregation.combine(&batches)?);
+            let late = self.late_of(start, end)?;
+            let (keys, values, rows) = if self.window.pane_us == self.window.size_us {
+                let Some(pane) = self.panes.get_mut(&start) else { continue };
+                pane.table.evaluate_provisional()?
+            } else if end > newest {
+                let added: Vec<i64> = self.panes.range(start..from).map(|(pane, _)| *pane).collect();
+                from = start;
+                if !added.is_empty() {
+                    evaluated = None;
+                    let mut batches = self.states_with(added)?;
+                    batches.extend(running.take());
+                    running = Some(self.aggregation.combine(&batches)?);
+                }
+                match &evaluated {
+                    Some(evaluated) if late.is_empty() => evaluated.clone(),
+                    _ if late.is_empty() => {
+                        evaluated.insert(self.aggregation.evaluate(running.as_ref())?).clone()
                     }
-                    match &evaluated {
-                        Some(evaluated) if late.is_empty() => evaluated.clone(),
-                        _ if late.is_empty() => {
-                            evaluated.insert(self.aggregation.evaluate(running.as_ref())?).clone()
-                        }
-                        _ => self.aggregation.evaluate(running.iter().chain(&late))?,
-                    }
-                } else {
-                    let mut batches = late;
-                    for piece in Piece::cover(self.number(start), self.number(end)) {
-                        batches.extend(self.states_of(piece)?);
-                    }
-                    batches.extend(overlay.panes.range(start..end).flat_map(|(_, states)| states).cloned());
-                    self.aggregation.evaluate(&batches)?
-                };
-            if rows > 0 {
-                windows.push((end, keys, values, rows));
-            }
+                    _ => self.aggregation.evaluate(running.iter().chain(&late))?,
+                }
+            } else {
+                let mut batches = late;
+                for piece in Piece::cover(self.number(start), self.number(end)) {
+                    batches.extend(self.states_of(piece)?);
+                }
+                for (_, pane) in self.panes.range(start..end) {
+                    batches.extend(pane.table.provisional_states()?);
+                }
+                self.aggregation.evaluate(&batches)?
+            };
+            windows.push((end, keys, values, rows));
         }
         windows.reverse();
         Ok(windows)
     }
 
     /// The states of late rows that are not with their panes yet and lie in the window `[start, end)`.
-    fn late_of(&mut self, overlay: &Overlay, start: i64, end: i64) -> Result<Vec<RecordBatch>, StreamError> {
+    fn late_of(&mut self, start: i64, end: i64) -> Result<Vec<RecordBatch>, StreamError> {
         let mut batches = Vec::new();
         for ((_, pane_us), pane) in self.late.range_mut(..(end, i64::MAX)) {
             if (start..end).contains(pane_us) {
                 batches.push(pane.states()?);
             }
         }
-        for ((_, pane_us), states) in overlay.late.range(..(end, i64::MAX)) {
-            if (start..end).contains(pane_us) {
-                batches.extend(states.iter().cloned());
-            }
-        }
         Ok(batches)
     }
 
-    /// The states of panes, and of the overlay over them.
-    fn states_with(
-        &mut self,
-        overlay: &Overlay,
-        panes: impl IntoIterator<Item = i64>,
-    ) -> Result<Vec<RecordBatch>, StreamError> {
+    /// The states of panes, and what provisional rows add to them.
+    fn states_with(&mut self, panes: impl IntoIterator<Item = i64>) -> Result<Vec<RecordBatch>, StreamError> {
         let mut batches = Vec::new();
         for pane_us in panes {
             if let Some(pane) = self.panes.get_mut(&pane_us) {
                 batches.push(pane.states()?);
+                batches.extend(pane.table.provisional_states()?);
             }
-            batches.extend(overlay.panes.get(&pane_us).into_iter().flatten().cloned());
         }
         Ok(batches)
     }

@@ -219,7 +219,7 @@ impl IntervalJoin {
                 pairs.retain(|_| holds.next().unwrap_or(false));
             }
             if kind.writes_pairs() {
-                output.push(with_schema(&joined, &self.spec.schema)?, true);
+                output.push_final(with_schema(&joined, &self.spec.schema)?);
             }
         }
         self.note(port, &pairs, met, output)
@@ -245,7 +245,7 @@ impl IntervalJoin {
         }
         if self.spec.kind == JoinKind::Semi && port == RIGHT && !first_partners.is_empty() {
             let rows = self.sides[LEFT].rows(first_partners)?;
-            output.push(with_schema(&rows, &self.spec.schema)?, true);
+            output.push_final(with_schema(&rows, &self.spec.schema)?);
         }
         Ok(())
     }
@@ -286,7 +286,7 @@ impl IntervalJoin {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         let schema = Arc::clone(&self.spec.schema);
-        output.push(RecordBatch::try_new_with_options(schema, columns, &options)?, true);
+        output.push_final(RecordBatch::try_new_with_options(schema, columns, &options)?);
         Ok(())
     }
 
@@ -342,15 +342,13 @@ impl Operator for IntervalJoin {
     }
 
     fn process(&mut self, port: usize, rows: Rows, output: &mut Output) -> Result<(), StreamError> {
-        if !rows.is_final {
-            return Ok(());
-        }
-        let batch = self.checked(port, &rows.batch)?;
+        let Rows::Final(batch) = rows else { return Ok(()) };
+        let batch = self.checked(port, &batch)?;
         let keys = self.keys_of(port, &batch)?;
         let met = self.meet(port, &batch, &keys, output)?;
         if self.spec.kind == JoinKind::Semi && port == LEFT {
             let rows = filter_record_batch(&batch, &BooleanArray::from(met.clone()))?;
-            output.push(with_schema(&rows, &self.spec.schema)?, true);
+            output.push_final(with_schema(&rows, &self.spec.schema)?);
         }
         if self.spec.kind.writes_unmatched(port) && keys.nulls.contains(&true) {
             let rows = filter_record_batch(&batch, &BooleanArray::from(keys.nulls.clone()))?;

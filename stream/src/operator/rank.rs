@@ -6,7 +6,8 @@
 //!   that the `ORDER BY` does not tell apart are numbered in the order in which they came; a query that wants
 //!   one answer names a tie-break. With a limit (the query keeps only the first `n`) only those are written,
 //!   and only those are sorted.
-//! - **When**: at once.
+//! - **When**: at once. Of a change, the window's rows as they were are numbered and those that it has now: the first
+//!   are numbered as they were then.
 //! - **State**: none.
 
 use std::{collections::HashSet, ops::Range, sync::Arc};
@@ -123,7 +124,7 @@ impl Operator for Rank {
     }
 
     fn process(&mut self, _: usize, rows: Rows, output: &mut Output) -> Result<(), StreamError> {
-        output.push(self.number(rows.batch)?, rows.is_final);
+        output.rows.extend(rows.try_map(|batch| self.number(batch))?);
         Ok(())
     }
 

@@ -19,13 +19,15 @@
 //! to find those: they wait in a [`wheel`] by their ends. A compute thread closes none and has no wheel.
 //!
 //! Memory for an open session: an entry of 64 bytes, in which a key of up to 40 bytes has room, 6 to 12 bytes in the
-//! hash table, 4 to 8 in the wheel, and its aggregates, mostly [a word each](super::aggregate::slots::words).
+//! hash table, 4 to 8 in the wheel, and its aggregates, mostly [a word each](super::aggregate::slots::words). Where
+//! provisional rows are asked for, what was last shown of it besides (`shown`).
 //!
 //! | module | what |
 //! |---|---|
 //! | [`key`] | a session's key as it is kept |
 //! | [`keys`] | key columns to bytes and back |
 //! | `leave` | how sessions leave: closed, or as fragments |
+//! | `shown` | what was last shown of open sessions |
 //! | `several` | the sessions of a key that has several |
 //! | [`wheel`] | slots by the time at which they are due |
 
@@ -33,6 +35,7 @@ pub mod key;
 pub mod keys;
 mod leave;
 mod several;
+mod shown;
 pub mod wheel;
 
 use std::{
@@ -51,6 +54,7 @@ use self::{
     key::{Key, Keys},
     keys::KeyCodec,
     several::Several,
+    shown::Shown,
     wheel::Wheel,
 };
 use super::aggregate::{
@@ -167,6 +171,8 @@ pub struct Sessions {
     /// Changed since provisional rows were last asked for; may name slots that have closed since. `None` until
     /// somebody has asked.
     changed: Option<Vec<Slot>>,
+    /// What provisional rows have shown, once somebody has asked.
+    shown: Option<Shown>,
     // Kept for their memory.
     slots: Vec<Slot>,
     hashes: Vec<u64>,
@@ -203,6 +209,7 @@ impl Sessions {
             starts: None,
             open: 0,
             changed: None,
+            shown: None,
             slots: Vec::new(),
             hashes: Vec::new(),
             joins: Vec::new(),

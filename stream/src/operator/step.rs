@@ -127,10 +127,12 @@ impl Operator for Steps {
     }
 
     fn process(&mut self, _: usize, rows: Rows, output: &mut Output) -> Result<(), StreamError> {
-        if let Some(batch) = apply_all(&self.steps, &rows.batch, None)? {
+        let step = |batch: RecordBatch| match apply_all(&self.steps, &batch, None)? {
             // Branches of a union may differ in nullability; the columns are the same.
-            output.push(batch.with_schema_unchecked_nullability(&self.schema)?, rows.is_final);
-        }
+            Some(batch) => batch.with_schema_unchecked_nullability(&self.schema),
+            None => Ok(RecordBatch::new_empty(Arc::clone(&self.schema))),
+        };
+        output.rows.extend(rows.try_map(step)?);
         Ok(())
     }
 

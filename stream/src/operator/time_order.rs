@@ -183,7 +183,7 @@ impl TimeOrder {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let schema = Arc::clone(&self.spec.schema);
-        output.push(RecordBatch::try_new_with_options(schema, columns, &options)?, true);
+        output.push_final(RecordBatch::try_new_with_options(schema, columns, &options)?);
         Ok(())
     }
 }
@@ -194,7 +194,10 @@ impl Operator for TimeOrder {
     }
 
     fn process(&mut self, _: usize, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
-        if rows.is_final { self.hold(&rows.batch) } else { Ok(()) }
+        match rows {
+            Rows::Final(batch) => self.hold(&batch),
+            Rows::Provisional(_) => Ok(()),
+        }
     }
 
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {

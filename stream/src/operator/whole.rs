@@ -8,13 +8,20 @@
 //!   [bound](TimeBound) when that is complete. Never NULL.
 //! - **Output**: what the plan makes of all windows that are complete, together; each window in one call.
 //! - **When**: final rows once every port has passed the window; provisional rows when asked, of what has been
-//!   gathered and of what the inputs would write now. Windows that are as they were written last are left out.
+//!   gathered and of what the inputs would write now. Only windows of which rows have come or gone since are computed.
 //! - **Late rows**: none come, by the promises.
-//! - **State**: the final rows of windows that are not complete.
+//! - **State**: the final rows of windows that are not complete. Where somebody asks for provisional rows, those of the
+//!   inputs, and those written last.
 //!
 //! The plan must treat windows apart: no row of its result may depend on rows of two windows. The planner sees to that.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+mod open;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use arrow::{
     array::{Array, ArrayRef, Int64Array, UInt32Array},
@@ -31,8 +38,9 @@ use datafusion::{
     prelude::SessionConfig,
 };
 
+use self::open::OpenRows;
 use super::{
-    Marks, Operator, Output, Rows, Snapshot, TimeBound, aggregate::zeros::one_zero, hop::event_times,
+    Changes, Marks, Operator, Output, Rows, Snapshot, TimeBound, aggregate::zeros::one_zero, hop::event_times,
 };
 use crate::{error::StreamError, time::Watermark};
 
@@ -60,8 +68,6 @@ pub struct WholeSpec {
     pub schema: SchemaRef,
     /// The column of the result that tells the window, if one does.
     pub window_column: Option<usize>,
-    /// A window downstream counts provisional rows anew each time, so all must be written.
-    pub emit_all: bool,
 }
 
 /// The placeholder for what one input has gathered; it is handed over in the context of the execution.
@@ -97,12 +103,14 @@ pub struct Whole {
     spec: Arc<WholeSpec>,
     /// Final rows of windows that are not complete, by port.
     held: Vec<ByWindow>,
-    /// Provisional rows since the last emission, by port.
-    provisional: Vec<ByWindow>,
+    /// Provisional rows, by port.
+    open: Vec<OpenRows>,
+    /// Windows of which rows have come or gone since the last emission.
+    touched: BTreeSet<i64>,
     /// Windows below are over.
     released: Watermark,
     /// The provisional rows written last, by window.
-    written: BTreeMap<Option<i64>, RecordBatch>,
+    written: BTreeMap<i64, RecordBatch>,
 }
 
 impl fmt::Debug for Whole {
@@ -118,24 +126,78 @@ impl Whole {
         Whole {
             spec,
             held: vec![ByWindow::new(); ports],
-            provisional: vec![ByWindow::new(); ports],
+            open: std::iter::repeat_with(OpenRows::default).take(ports).collect(),
+            touched: BTreeSet::new(),
             released: Watermark::START,
             written: BTreeMap::new(),
         }
     }
 
-    fn hold(&mut self, port: usize, batch: RecordBatch, is_final: bool) -> Result<(), StreamError> {
+    /// The rows of an input, by window, as the computation has them.
+    fn windows(&self, port: usize, batch: &RecordBatch) -> Result<BTreeMap<i64, RecordBatch>, StreamError> {
         let spec = self.spec.ports.get(port).ok_or_else(|| StreamError::internal("rows for no port"))?;
         // Nullability is that of the plan's placeholder; the columns are the same.
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         // DataFusion would take the two zeros for two keys.
         let columns = batch.columns().iter().map(|column| one_zero(Arc::clone(column))).collect();
         let batch = RecordBatch::try_new_with_options(Arc::clone(&spec.schema), columns, &options)?;
-        let into = if is_final { &mut self.held[port] } else { &mut self.provisional[port] };
-        for (window, rows) in by_window(&batch, spec.column)? {
-            into.entry(window).or_default().push(rows);
+        by_window(&batch, spec.column)
+    }
+
+    fn hold(&mut self, port: usize, batch: &RecordBatch) -> Result<(), StreamError> {
+        for (window, rows) in self.windows(port, batch)? {
+            self.held[port].entry(window).or_default().push(rows);
+            self.touched.insert(window);
         }
         Ok(())
+    }
+
+    fn change(&mut self, port: usize, Changes { gone, now }: Changes) -> Result<(), StreamError> {
+        let released = self.released.time().micros();
+        for (batch, comes) in [(gone, false), (now, true)] {
+            let Some(batch) = batch else { continue };
+            for (window, rows) in self.windows(port, &batch)? {
+                if window < released {
+                    continue;
+                }
+                match comes {
+                    true => self.open[port].come(window, rows),
+                    false => self.open[port].go(window, rows),
+                }
+                self.touched.insert(window);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the plan makes now of windows that are not complete, by window.
+    fn compute_open(&mut self, windows: &BTreeSet<i64>) -> Result<BTreeMap<i64, RecordBatch>, StreamError> {
+        // Where the result does not tell windows apart, they are computed one by one.
+        let together = self.spec.window_column.is_some();
+        let step = if together { windows.len() } else { 1 };
+        let windows: Vec<i64> = windows.iter().copied().collect();
+        let mut results = BTreeMap::new();
+        for windows in windows.chunks(step.max(1)) {
+            let mut gathered = vec![Vec::new(); self.held.len()];
+            for window in windows {
+                for (port, rows) in gathered.iter_mut().enumerate() {
+                    rows.extend(self.held[port].get(window).into_iter().flatten().cloned());
+                    rows.extend_from_slice(self.open[port].of(*window, &self.spec.ports[port].schema)?);
+                }
+            }
+            if gathered.iter().all(Vec::is_empty) {
+                continue;
+            }
+            let rows = self.compute(gathered)?;
+            match (self.spec.window_column, windows.first()) {
+                (Some(column), _) => results.extend(by_window(&rows, column)?),
+                (None, Some(window)) if rows.num_rows() > 0 => {
+                    results.insert(*window, rows);
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(results)
     }
 
     /// What the plan makes of these windows.
@@ -191,7 +253,10 @@ impl Operator for Whole {
     }
 
     fn process(&mut self, port: usize, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
-        self.hold(port, rows.batch, rows.is_final)
+        match rows {
+            Rows::Final(batch) => self.hold(port, &batch),
+            Rows::Provisional(changes) => self.change(port, changes),
+        }
     }
 
     fn watermark(&mut self, marks: Marks, output: &mut Output) -> Result<(), StreamError> {
@@ -206,9 +271,14 @@ impl Operator for Whole {
                 gathered.push(over.into_values().flatten().collect::<Vec<_>>());
             }
             if gathered.iter().any(|batches| !batches.is_empty()) {
-                output.push(self.compute(gathered)?, true);
+                output.push_final(self.compute(gathered)?);
             }
-            self.written.retain(|window, _| window.is_none_or(|window| window >= limit));
+            let open_from = (self.released != Watermark::END).then_some(limit);
+            self.open.iter_mut().for_each(|open| open.forget(open_from));
+            self.touched = open_from.map(|from| self.touched.split_off(&from)).unwrap_or_default();
+            let open = open_from.map(|from| self.written.split_off(&from)).unwrap_or_default();
+            let shown: Vec<RecordBatch> = std::mem::replace(&mut self.written, open).into_values().collect();
+            output.push_changes(Some(concat_batches(&self.spec.schema, &shown)?), None);
         }
         if self.released != Watermark::START {
             output.marks = Some(Marks::source(self.released));
@@ -217,36 +287,28 @@ impl Operator for Whole {
     }
 
     fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
-        let released = self.released.time().micros();
-        let mut gathered = Vec::with_capacity(self.held.len());
-        for (held, provisional) in self.held.iter().zip(&mut self.provisional) {
-            let mut all = held.clone();
-            for (window, rows) in std::mem::take(provisional) {
-                if window >= released {
-                    all.entry(window).or_default().extend(rows);
-                }
+        let touched = std::mem::take(&mut self.touched);
+        let mut results = self.compute_open(&touched)?;
+        let (mut gone, mut now) = (Vec::new(), Vec::new());
+        for window in touched {
+            let rows = results.remove(&window);
+            if self.written.get(&window) == rows.as_ref() {
+                continue;
             }
-            gathered.push(all.into_values().flatten().collect::<Vec<_>>());
-        }
-        if gathered.iter().all(Vec::is_empty) {
-            return Ok(());
-        }
-        let rows = self.compute(gathered)?;
-        let windows: BTreeMap<Option<i64>, RecordBatch> = match self.spec.window_column {
-            Some(column) => {
-                by_window(&rows, column)?.into_iter().map(|(at, rows)| (Some(at), rows)).collect()
-            }
-            None => BTreeMap::from([(None, rows)]),
-        };
-        for (window, rows) in windows {
-            if !self.spec.emit_all {
-                if self.written.get(&window) == Some(&rows) {
-                    continue;
-                }
+            gone.extend(self.written.remove(&window));
+            if let Some(rows) = rows {
                 self.written.insert(window, rows.clone());
+                now.push(rows);
             }
-            output.push(rows, false);
         }
+        if !results.is_empty() {
+            return Err(StreamError::internal(format!(
+                "{} made rows of windows that it was not given",
+                self.spec.name
+            )));
+        }
+        let schema = &self.spec.schema;
+        output.push_changes(Some(concat_batches(schema, &gone)?), Some(concat_batches(schema, &now)?));
         Ok(())
     }
 
@@ -270,7 +332,7 @@ impl Operator for Whole {
             let port =
                 port.ok_or_else(|| StreamError::internal("gathered rows of a checkpoint have no port"))?;
             let columns: Vec<usize> = (1..batch.num_columns()).collect();
-            self.hold(port, batch.project(&columns)?, true)?;
+            self.hold(port, &batch.project(&columns)?)?;
         }
         Ok(())
     }

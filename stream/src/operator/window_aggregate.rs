@@ -5,13 +5,13 @@
 //! - **Output**: one row a window and key, in the schema of the plan's aggregate.
 //! - **When**: final rows when the watermark passes a window's end plus the allowed lateness, all windows that
 //!   close at once in one batch, ordered by end; provisional rows when asked ([`Operator::emit`]), for the
-//!   windows that changed.
+//!   windows that changed: all that a window had goes, and all that it has comes. A session's row alone.
 //! - **Late rows**: refused by [`WindowSpec::accepts_from`]; counted where they are refused.
-//! - **State**: see [`hop`](super::hop) and [`session`](super::session).
+//! - **State**: see [`hop`](super::hop) and [`session`](super::session). Where somebody asks for provisional rows,
+//!   the last ones of each open window besides.
 //!
-//! Provisional rows of an upstream window are counted on top of the final ones, for one emission only
-//! (`overlay`): they are a picture of the open windows upstream, so together the two are what would be written
-//! if the stream ended now.
+//! Provisional rows of an upstream window are counted beside the final ones, and taken out again when they are gone
+//! ([`open`](super::aggregate::open)): an emission costs the windows below that changed, not those that are open.
 //!
 //! ```text
 //! tumble 10, SUM(v)
@@ -30,9 +30,10 @@ use arrow::{
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::{
-    Marks, Operator, Output, Partial, Rows, Snapshot, TimeBound,
-    aggregate::Aggregation,
-    hop::{Overlay, PanePartials, Panes, WindowRows, closing_limit, event_times},
+    Marks, Operator, Output, Partial, Snapshot, TimeBound,
+    aggregate::{Aggregation, open::Direction},
+    changes::{Changes, Rows},
+    hop::{PanePartials, Panes, WindowRows, closing_limit, event_times},
     session::{SessionRows, Sessions},
 };
 use crate::{
@@ -76,9 +77,8 @@ pub struct WindowAggregateSpec {
     pub group_columns: Vec<GroupColumn>,
     /// The output schema.
     pub schema: SchemaRef,
-    /// A window downstream counts this one's rows: provisional ones must then hold every open window, since they
-    /// are counted anew each time, and the starts of open sessions are promised.
-    pub emit_all: bool,
+    /// Something downstream waits for the starts of windows: those of open sessions are then promised.
+    pub knows_starts: bool,
 }
 
 enum Stage {
@@ -198,14 +198,12 @@ pub struct WindowAggregate {
     spec: Arc<WindowAggregateSpec>,
     // What it holds.
     direct: WindowPartial,
-    overlay: WindowPartial,
-    overlaid: bool,
     state: State,
     watermark: Watermark,
     late_rows: u64,
     /// Final rows may be written in parts.
     in_parts: bool,
-    /// The provisional rows last written for a window, by its end, where windows are counted anew each time.
+    /// The provisional rows last written for a window, by its end.
     written: BTreeMap<i64, RecordBatch>,
 }
 
@@ -215,13 +213,11 @@ impl WindowAggregate {
         let state = match spec.window {
             WindowSpec::Fixed(window) => State::Panes(Panes::new(spec.aggregation.clone(), window)),
             WindowSpec::Session { gap_us } => {
-                State::Sessions(Box::new(Sessions::new(spec.aggregation.clone(), gap_us, spec.emit_all)?))
+                State::Sessions(Box::new(Sessions::new(spec.aggregation.clone(), gap_us, spec.knows_starts)?))
             }
         };
         Ok(WindowAggregate {
             direct: WindowPartial::new(Arc::clone(&spec))?,
-            overlay: WindowPartial::new(Arc::clone(&spec))?,
-            overlaid: false,
             spec,
             state,
             watermark: Watermark::START,
@@ -305,26 +301,49 @@ impl WindowAggregate {
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.spec.schema), columns, &options)?)
     }
 
-    /// Writes windows in one batch.
-    fn write(
-        &self,
-        windows: Vec<RecordBatch>,
-        is_final: bool,
-        output: &mut Output,
-    ) -> Result<(), StreamError> {
-        if !windows.is_empty() {
-            output.push(concat_batches(&self.spec.schema, &windows)?, is_final);
+    /// Windows in one batch.
+    fn together(&self, windows: &[RecordBatch]) -> Result<RecordBatch, StreamError> {
+        Ok(concat_batches(&self.spec.schema, windows)?)
+    }
+
+    /// Takes a change of the provisional rows of windows below.
+    fn change(&mut self, changes: &Changes) -> Result<(), StreamError> {
+        // A session over other windows has no provisional rows from theirs: how an open window will end is
+        // not known, and so neither is which session it will belong to.
+        let State::Panes(panes) = &mut self.state else { return Ok(()) };
+        let offset_us = self.spec.window.offset_us();
+        // What comes first: what is in both is then never taken out in between.
+        for (direction, batch) in [(Direction::Come, &changes.now), (Direction::Go, &changes.gone)] {
+            let Some(batch) = batch else { continue };
+            let times = self.spec.time.evaluate(batch)?.into_array(batch.num_rows())?;
+            let times = event_times(&times)?;
+            if times.null_count() > 0 {
+                return Err(StreamError::internal("a row without event time reached a window"));
+            }
+            let times = times.unary(|time: i64| time.saturating_sub(offset_us));
+            panes.change(direction, batch, &times)?;
         }
         Ok(())
     }
 
-    /// The partial aggregates of the overlay.
-    fn take_overlay(&mut self) -> Result<Overlay, StreamError> {
-        let mut overlay = Overlay::default();
-        if let WindowSpec::Fixed(window) = self.spec.window {
-            self.overlay.take(None)?.into_iter().for_each(|partial| overlay.push(partial, window.pane_us));
+    /// What has changed of the provisional rows of fixed windows, of which these are those that were touched.
+    fn changed_windows(&mut self, windows: Vec<WindowRows>, output: &mut Output) -> Result<(), StreamError> {
+        let (mut gone, mut now) = (Vec::new(), Vec::new());
+        for window in windows {
+            let (end_us, rows) = (window.0, window.3);
+            if rows == 0 {
+                gone.extend(self.written.remove(&end_us));
+                continue;
+            }
+            let batch = self.window_batch(window)?;
+            if self.written.get(&end_us) == Some(&batch) {
+                continue;
+            }
+            gone.extend(self.written.insert(end_us, batch.clone()));
+            now.push(batch);
         }
-        Ok(overlay)
+        output.push_changes(Some(self.together(&gone)?), Some(self.together(&now)?));
+        Ok(())
     }
 }
 
@@ -334,18 +353,14 @@ impl Operator for WindowAggregate {
     }
 
     fn process(&mut self, _: usize, rows: Rows, _: &mut Output) -> Result<(), StreamError> {
-        if rows.is_final {
-            // Only rows that an upstream window accepted late can be below the watermark here.
-            self.late_rows += self.direct.update_at(&rows.batch, Some(self.watermark))?;
-            return self.merge_direct();
+        match rows {
+            Rows::Final(batch) => {
+                // Only rows that an upstream window accepted late can be below the watermark here.
+                self.late_rows += self.direct.update_at(&batch, Some(self.watermark))?;
+                self.merge_direct()
+            }
+            Rows::Provisional(changes) => self.change(&changes),
         }
-        // A session over other windows has no provisional rows from theirs: how an open window will end is
-        // not known, and so neither is which session it will belong to.
-        if matches!(self.state, State::Sessions(_)) {
-            return Ok(());
-        }
-        self.overlaid = true;
-        self.overlay.update_at(&rows.batch, Some(self.watermark)).map(|_| ())
     }
 
     fn partial(&mut self, partial: Partial) -> Result<u64, StreamError> {
@@ -379,16 +394,20 @@ impl Operator for WindowAggregate {
                 let closed = panes.close(limit_us)?;
                 let batches =
                     closed.into_iter().map(|w| self.window_batch(w)).collect::<Result<Vec<_>, _>>()?;
-                self.written.retain(|end, _| *end > limit_us);
-                self.write(batches, true, output)?;
+                output.push_final(self.together(&batches)?);
+                let open = limit_us.checked_add(1).map(|from| self.written.split_off(&from));
+                let shown = std::mem::replace(&mut self.written, open.unwrap_or_default());
+                let shown: Vec<RecordBatch> = shown.into_values().collect();
+                output.push_changes(Some(self.together(&shown)?), None);
                 None
             }
             State::Sessions(sessions) => {
-                let closed =
+                let (closed, shown) =
                     sessions.close(limit_us, |end_us| window.is_closed(end_us, watermark, lateness_us))?;
                 let earliest = sessions.earliest_start();
-                let batch = self.session_batch(closed)?;
-                output.push(batch, true);
+                output.push_final(self.session_batch(closed)?);
+                let shown = shown.map(|shown| self.session_batch(shown)).transpose()?;
+                output.push_changes(shown, None);
                 earliest
             }
         };
@@ -400,31 +419,15 @@ impl Operator for WindowAggregate {
     }
 
     fn emit(&mut self, output: &mut Output) -> Result<(), StreamError> {
-        let overlay = self.take_overlay()?;
-        let overlaid = std::mem::take(&mut self.overlaid);
-        let emit_all = self.spec.emit_all;
         match &mut self.state {
             State::Panes(panes) => {
-                let mut batches = Vec::new();
-                for window in panes.provisional(&overlay, emit_all)? {
-                    let end_us = window.0;
-                    let batch = self.window_batch(window)?;
-                    // Counted anew, most windows are as they were; only those that moved are written.
-                    // A window downstream needs them all the same, since it counts them anew as well.
-                    if overlaid && !emit_all {
-                        if self.written.get(&end_us) == Some(&batch) {
-                            continue;
-                        }
-                        self.written.insert(end_us, batch.clone());
-                    }
-                    batches.push(batch);
-                }
-                self.write(batches, false, output)
+                let windows = panes.provisional()?;
+                self.changed_windows(windows, output)
             }
             State::Sessions(sessions) => {
-                let rows = sessions.provisional(emit_all)?;
-                let batch = self.session_batch(rows)?;
-                output.push(batch, false);
+                let (gone, now) = sessions.provisional()?;
+                let gone = gone.map(|gone| self.session_batch(gone)).transpose()?;
+                output.push_changes(gone, Some(self.session_batch(now)?));
                 Ok(())
             }
         }

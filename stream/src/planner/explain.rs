@@ -395,11 +395,7 @@ fn window_details(spec: &WindowAggregateSpec) -> (String, Details) {
         WindowSpec::Fixed(_) => "panes of open windows, a group for each key",
     };
     details.push(("keeps", keeps.to_owned()));
-    let writes = if spec.emit_all {
-        "final rows when a window closes; provisional rows of all open windows"
-    } else {
-        "final rows when a window closes; provisional rows of windows that changed"
-    };
+    let writes = "final rows when a window closes; provisional rows of windows that changed";
     details.push(("writes", writes.to_owned()));
     ("window aggregate".to_owned(), details)
 }

@@ -39,7 +39,7 @@ pub(crate) struct GraphBuilder {
     locals: Vec<Local>,
     nodes: Vec<NodePlan>,
     sinks: Vec<SinkPlan>,
-    /// Plans that have a node already; the flag is [`WindowAggregateSpec::emit_all`] of what is below.
+    /// Plans that have a node already; the flag is [`WindowAggregateSpec::knows_starts`] of what is below.
     built: HashMap<(LogicalPlan, bool), usize>,
 }
 
@@ -94,10 +94,10 @@ impl GraphBuilder {
         &mut self,
         physical: &Physical<'_>,
         plan: &LogicalPlan,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError> {
         match plan {
-            LogicalPlan::SubqueryAlias(alias) => self.stream(physical, &alias.input, counted_anew),
+            LogicalPlan::SubqueryAlias(alias) => self.stream(physical, &alias.input, knows_starts),
             LogicalPlan::TableScan(scan) => {
                 let table = scan.table_name.table().to_owned();
                 let columns =
@@ -110,7 +110,7 @@ impl GraphBuilder {
             }
             LogicalPlan::Filter(filter) => {
                 let step = physical.filter(&filter.predicate, filter.input.schema())?;
-                self.step(physical, &filter.input, step, schema_of(plan), counted_anew)
+                self.step(physical, &filter.input, step, schema_of(plan), knows_starts)
             }
             LogicalPlan::Projection(projection) => {
                 let schema = schema_of(plan);
@@ -118,11 +118,11 @@ impl GraphBuilder {
                 let exprs =
                     projection.expr.iter().map(|e| physical.expr(e, input)).collect::<Result<_, _>>()?;
                 let step = Step::Project { exprs, schema: Arc::clone(&schema) };
-                self.step(physical, &projection.input, step, schema, counted_anew)
+                self.step(physical, &projection.input, step, schema, knows_starts)
             }
-            LogicalPlan::Union(union) => self.union(physical, union, schema_of(plan), counted_anew),
+            LogicalPlan::Union(union) => self.union(physical, union, schema_of(plan), knows_starts),
             LogicalPlan::Extension(extension) => match nodes::streaming(extension.node.as_ref()) {
-                Some(node) => node.lower(self, physical, counted_anew),
+                Some(node) => node.lower(self, physical, knows_starts),
                 None => Err(physical.unsupported(extension.node.name(), None)),
             },
             other => Err(refused(physical, other)),
@@ -134,11 +134,11 @@ impl GraphBuilder {
         physical: &Physical<'_>,
         union: &Union,
         schema: SchemaRef,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError> {
         let (mut locals, mut nodes) = (Vec::new(), Vec::new());
         for input in &union.inputs {
-            let stream = self.stream(physical, input, counted_anew)?;
+            let stream = self.stream(physical, input, knows_starts)?;
             locals.extend(stream.locals);
             nodes.extend(stream.node);
         }
@@ -196,13 +196,13 @@ impl Lowering for GraphBuilder {
         &mut self,
         physical: &Physical<'_>,
         plan: &LogicalPlan,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError> {
-        let key = (plan.clone(), counted_anew);
+        let key = (plan.clone(), knows_starts);
         if let Some(node) = self.built.get(&key) {
             return Ok(Stream::of(*node));
         }
-        let stream = self.new_stream(physical, plan, counted_anew)?;
+        let stream = self.new_stream(physical, plan, knows_starts)?;
         if let (Some(node), true) = (stream.node, stream.locals.is_empty()) {
             self.built.insert(key, node);
         }
@@ -215,9 +215,9 @@ impl Lowering for GraphBuilder {
         input: &LogicalPlan,
         step: Step,
         schema: SchemaRef,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError> {
-        let mut stream = self.stream(physical, input, counted_anew)?;
+        let mut stream = self.stream(physical, input, knows_starts)?;
         for draft in &mut stream.locals {
             draft.steps.push(step.clone());
         }
@@ -233,7 +233,7 @@ impl Lowering for GraphBuilder {
         spec: Arc<WindowAggregateSpec>,
         state: Identity,
     ) -> Result<usize, StreamError> {
-        // The windows below are counted anew at every emission here, so they must be complete.
+        // Windows over windows may go by the starts of those below.
         let stream = self.stream(physical, input, true)?;
         let node = self.push_node(OperatorPlan::Window(Arc::clone(&spec)), Some(state));
         self.feed(stream, Terminal::Window(spec), node);

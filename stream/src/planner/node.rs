@@ -33,13 +33,13 @@ pub(crate) trait StreamingNode {
     /// Its rows in words.
     fn canonical(&self, words: &Words<'_>) -> Result<Canonical, StreamError>;
 
-    /// Its operators in the graph. With `counted_anew`, a window behind it counts its provisional rows anew at every
-    /// emission, so that they must hold all that is open.
+    /// Its operators in the graph. With `knows_starts`, something behind it may wait for the starts of
+    /// windows, so that they must be promised.
     fn lower(
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError>;
 }
 
@@ -61,7 +61,7 @@ pub(crate) trait Lowering {
         &mut self,
         physical: &Physical<'_>,
         plan: &LogicalPlan,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError>;
 
     /// A stateless step behind what `input` becomes.
@@ -71,7 +71,7 @@ pub(crate) trait Lowering {
         input: &LogicalPlan,
         step: Step,
         schema: SchemaRef,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> Result<Stream, StreamError>;
 
     /// A windowed aggregation over a plan, its first phase on the threads that read where rows come straight from there.

@@ -26,6 +26,10 @@ impl Driver {
     /// All threads are at the barrier of an epoch, or at their end.
     pub(super) async fn commit(&mut self, epoch: Epoch) -> Result<(), StreamError> {
         let started = Instant::now();
+        // What is shown is then what the checkpoint holds: a restart knows it by its state.
+        if self.store.is_some() && self.graph.emits() {
+            self.emit().await?;
+        }
         let states = if self.store.is_some() { self.graph.snapshot()? } else { Vec::new() };
         for worker in &mut self.workers {
             for state in std::mem::take(&mut worker.partitions) {

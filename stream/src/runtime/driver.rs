@@ -251,7 +251,7 @@ impl Driver {
     }
 
     /// Writes provisional rows.
-    async fn emit(&mut self) -> Result<(), StreamError> {
+    pub(super) async fn emit(&mut self) -> Result<(), StreamError> {
         let started = Instant::now();
         let outputs = self.graph.emit()?;
         self.send(outputs).await?;
@@ -291,6 +291,7 @@ impl Driver {
             let rows = SinkRows {
                 batch: output.batch,
                 is_final: output.is_final,
+                gone: output.gone,
                 epoch: self.coordinator.committed().next(),
                 revision: self.revision,
                 watermark: output.watermark,
@@ -312,6 +313,7 @@ impl Driver {
             let rows = SinkRows {
                 batch: dead_letters::batch(&letters)?,
                 is_final: true,
+                gone: None,
                 epoch: self.coordinator.committed().next(),
                 revision: self.revision,
                 watermark: Watermark::START,

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use arrow::{compute::concat_batches, record_batch::RecordBatch};
+use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
 
 use crate::{
     error::StreamError,
     operator::{
-        Marks, Operator, Output, Partial, Rows, Snapshot, first_rows::FirstRows, interval_join::IntervalJoin,
-        rank::Rank, step::Steps, time_order::TimeOrder, whole::Whole, window_aggregate::WindowAggregate,
+        Changes, Marks, Operator, Output, Partial, Rows, Snapshot, first_rows::FirstRows,
+        interval_join::IntervalJoin, rank::Rank, step::Steps, time_order::TimeOrder, whole::Whole,
+        window_aggregate::WindowAggregate,
     },
     planner::{JobPlan, OperatorPlan, Target},
     sink::EmitMode,
@@ -28,6 +29,8 @@ pub struct SinkOutput {
     pub batch: RecordBatch,
     /// Whether they are stated once and for all.
     pub is_final: bool,
+    /// Provisional rows that it was due before and that hold no longer.
+    pub gone: Option<RecordBatch>,
     /// How far event time has come.
     pub watermark: Watermark,
 }
@@ -59,6 +62,8 @@ pub struct Graph {
     emit_modes: Vec<EmitMode>,
     /// Rows on their way to the sinks.
     pending: Vec<(usize, Rows)>,
+    /// What sinks are due before that, of a restart.
+    restored: Vec<SinkOutput>,
 }
 
 impl Graph {
@@ -118,6 +123,7 @@ impl Graph {
             progress: vec![vec![None; workers]; plan.sources.len()],
             emit_modes,
             pending: Vec::new(),
+            restored: Vec::new(),
         })
     }
 
@@ -133,7 +139,7 @@ impl Graph {
 
     /// Takes rows for a node.
     pub fn rows(&mut self, node: usize, batch: RecordBatch) -> Result<(), StreamError> {
-        self.process(node, 0, Rows { batch, is_final: true })
+        self.process(node, 0, Rows::Final(batch))
     }
 
     /// A worker reads partitions of `source`: until it says more, it holds the source's watermark back.
@@ -186,7 +192,7 @@ impl Graph {
         self.nodes.iter().any(|node| node.is_behind)
     }
 
-    /// Asks for provisional rows.
+    /// Asks for what has changed of provisional rows.
     pub fn emit(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
         for index in 0..self.nodes.len() {
             if !self.nodes[index].emits {
@@ -209,10 +215,10 @@ impl Graph {
         for rows in rows {
             for target in self.nodes[node].outputs.clone() {
                 match target {
-                    Target::Node { node: next, port } if rows.is_final || self.nodes[next].emits => {
+                    Target::Node { node: next, port } if rows.are_final() || self.nodes[next].emits => {
                         self.process(next, port, rows.clone())?;
                     }
-                    Target::Sink(sink) if rows.is_final || self.emit_modes[sink] == EmitMode::Updates => {
+                    Target::Sink(sink) if rows.are_final() || self.emit_modes[sink] == EmitMode::Updates => {
                         self.pending.push((sink, rows.clone()));
                     }
                     Target::Node { .. } | Target::Sink(_) => {}
@@ -226,17 +232,17 @@ impl Graph {
     pub fn take_pending(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
         let pending = std::mem::take(&mut self.pending);
         let watermark = self.watermark();
-        let mut outputs = Vec::new();
+        let mut outputs = std::mem::take(&mut self.restored);
         for sink in 0..self.emit_modes.len() {
-            for is_final in [false, true] {
-                // The rows of one window may come from several branches: together they are complete.
-                let of_sink = pending.iter().filter(|(to, rows)| *to == sink && rows.is_final == is_final);
-                let batches: Vec<&RecordBatch> = of_sink.map(|(_, rows)| &rows.batch).collect();
-                if let Some(first) = batches.first() {
-                    let batch = concat_batches(&first.schema(), batches.iter().copied())?;
-                    outputs.push(SinkOutput { sink, batch, is_final, watermark });
+            let of_sink = pending.iter().filter(|(to, _)| *to == sink).map(|(_, rows)| rows);
+            let mut call = Call::default();
+            for rows in of_sink {
+                if !call.takes(rows) {
+                    outputs.extend(std::mem::take(&mut call).output(sink, watermark)?);
                 }
+                call.add(rows);
             }
+            outputs.extend(call.output(sink, watermark)?);
         }
         Ok(outputs)
     }
@@ -270,6 +276,8 @@ impl Graph {
                 (node.marks_in, node.marks_out) = (state.marks_in, state.marks_out);
             }
         }
+        // What was shown when the checkpoint was taken: operators know it again, and sinks that have lost it get it.
+        self.restored = self.emit()?;
         Ok(())
     }
 
@@ -277,6 +285,47 @@ impl Graph {
     pub fn acted_upon(&self, source: usize) -> Watermark {
         let fed = self.nodes.iter().filter(|node| node.sources.contains(&source));
         fed.map(|node| node.marks_in.watermark).max().unwrap_or(Watermark::START)
+    }
+}
+
+/// Rows that go to a sink in one call. The rows of one window may come from several branches: together they are
+/// complete.
+#[derive(Default)]
+struct Call<'a> {
+    finals: Vec<&'a RecordBatch>,
+    gone: Vec<&'a RecordBatch>,
+    now: Vec<&'a RecordBatch>,
+}
+
+impl<'a> Call<'a> {
+    /// Whether rows may go along: final ones and provisional ones never share a call.
+    fn takes(&self, rows: &Rows) -> bool {
+        match rows {
+            Rows::Final(_) => self.now.is_empty(),
+            Rows::Provisional(changes) => self.finals.is_empty() || changes.now.is_none(),
+        }
+    }
+
+    fn add(&mut self, rows: &'a Rows) {
+        match rows {
+            Rows::Final(batch) => self.finals.push(batch),
+            Rows::Provisional(Changes { gone, now }) => {
+                self.gone.extend(gone);
+                self.now.extend(now);
+            }
+        }
+    }
+
+    fn output(self, sink: usize, watermark: Watermark) -> Result<Option<SinkOutput>, StreamError> {
+        let is_final = !self.finals.is_empty();
+        let rows = if is_final { &self.finals } else { &self.now };
+        let Some(schema) = rows.iter().chain(&self.gone).map(|batch| batch.schema()).next() else {
+            return Ok(None);
+        };
+        let together =
+            |batches: &[&RecordBatch], schema: &SchemaRef| concat_batches(schema, batches.iter().copied());
+        let gone = (!self.gone.is_empty()).then(|| together(&self.gone, &schema)).transpose()?;
+        Ok(Some(SinkOutput { sink, batch: together(rows, &schema)?, is_final, gone, watermark }))
     }
 }
 

@@ -49,7 +49,10 @@ pub async fn run(
     while let Some(message) = inbox.recv().await {
         match message {
             ToSink::Rows(rows) => {
-                let rows = SinkRows { batch: with_metadata(&table, &rows)?, ..rows };
+                let gone = rows.gone.as_ref().map(|gone| with_metadata(&table, gone, &rows, false));
+                let gone = gone.transpose()?;
+                let batch = with_metadata(&table, &rows.batch, &rows, rows.is_final)?;
+                let rows = SinkRows { batch, gone, ..rows };
                 let (count, is_final) = (rows.batch.num_rows(), rows.is_final);
                 sink.write(rows).await?;
                 counters.add(u64::try_from(count).unwrap_or(u64::MAX), is_final);
@@ -71,16 +74,19 @@ pub async fn run(
 }
 
 /// The table's declared columns: the query's by position, and the metadata columns filled in.
-fn with_metadata(table: &TableDef, rows: &SinkRows) -> Result<RecordBatch, StreamError> {
-    let count = rows.batch.num_rows();
+fn with_metadata(
+    table: &TableDef,
+    batch: &RecordBatch,
+    rows: &SinkRows,
+    is_final: bool,
+) -> Result<RecordBatch, StreamError> {
+    let count = batch.num_rows();
     let whole = |number: u64| Int64Array::from_value(i64::try_from(number).unwrap_or(i64::MAX), count);
-    let mut query = rows.batch.columns().iter();
+    let mut query = batch.columns().iter();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
     for column in &table.columns {
         columns.push(match &column.kind {
-            ColumnKind::Metadata(MetadataKey::IsFinal) => {
-                Arc::new(BooleanArray::from(vec![rows.is_final; count]))
-            }
+            ColumnKind::Metadata(MetadataKey::IsFinal) => Arc::new(BooleanArray::from(vec![is_final; count])),
             ColumnKind::Metadata(MetadataKey::Epoch) => Arc::new(whole(rows.epoch.number())),
             ColumnKind::Metadata(MetadataKey::Revision) => Arc::new(whole(rows.revision)),
             ColumnKind::Physical => match query.next() {

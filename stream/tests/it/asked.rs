@@ -91,7 +91,11 @@ proptest! {
             often.rows(&table(rows));
             match asked {
                 Asked::Nothing => {}
-                Asked::Checkpoint => often = often.restored(),
+                Asked::Checkpoint => {
+                    often = often.restored();
+                    // What had been shown is shown again.
+                    often.emit();
+                }
                 Asked::Provisional => {
                     let mut once = Driven::new(COLUMNS, &query);
                     once.rows(&table(&all));

@@ -1,6 +1,9 @@
-//! Drives a planned graph by hand: rows, watermarks and emissions come when the test says so.
+//! Drives a planned graph by hand: rows, watermarks and emissions come when the test says so. What its sink was given is
+//! kept as a live table: the provisional rows that are not gone.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::array::RecordBatch;
 
 use plamatio_stream::{
     decode::{Decoder, json::JsonDecoder},
@@ -18,10 +21,16 @@ use crate::{
 
 /// A graph over the table `events (time, k, v)` and its one sink `out`.
 pub(crate) struct Driven {
-    plan: JobPlan,
+    plan: Arc<JobPlan>,
     /// By local chain, as on a compute thread.
     windows: Vec<Option<WindowPartial>>,
     pub(crate) graph: Graph,
+    /// The rows that are provisional, with their number.
+    live: BTreeMap<String, usize>,
+    /// The rows that are final, in order.
+    finals: Vec<String>,
+    /// Of the last emission.
+    gone: String,
 }
 
 impl Driven {
@@ -34,23 +43,30 @@ impl Driven {
              INSERT INTO out {query}"
         );
         let plan = plan(&script).unwrap_or_else(|error| panic!("{error}"));
-        Driven::of(plan)
+        Driven::of(Arc::new(plan))
     }
 
-    fn of(plan: JobPlan) -> Self {
+    fn of(plan: Arc<JobPlan>) -> Self {
         let graph = Graph::new(&plan, 1).unwrap();
         let windows = plan.locals.iter().map(|local| match &local.terminal {
             Terminal::Forward => None,
             Terminal::Window(spec) => Some(WindowPartial::new(Arc::clone(spec)).unwrap()),
         });
-        Driven { windows: windows.collect(), plan, graph }
+        let (windows, gone) = (windows.collect(), String::new());
+        Driven { windows, plan, graph, live: BTreeMap::new(), finals: Vec::new(), gone }
+    }
+
+    /// The same plan from the start.
+    pub(crate) fn anew(&self) -> Self {
+        Driven::of(Arc::clone(&self.plan))
     }
 
     /// The same plan with the state of this graph, as a restart makes it.
     pub(crate) fn restored(mut self) -> Self {
         let state = self.graph.snapshot().unwrap();
-        let mut restored = Driven::of(self.plan);
+        let mut restored = self.anew();
         restored.graph.restore(state).unwrap();
+        restored.finals = self.finals;
         restored
     }
 
@@ -91,16 +107,72 @@ impl Driven {
     pub(crate) fn watermark(&mut self, seconds: i64) -> String {
         let time = EventTime::from_micros(DAY_US + seconds * 1_000_000);
         self.graph.progress(0, 0, Progress::Active(Watermark::at(time)));
-        shown(self.graph.advance().unwrap(), true)
+        self.advanced()
+    }
+
+    /// What is final at the end of time.
+    pub(crate) fn end(&mut self) -> String {
+        self.graph.progress(0, 0, Progress::Active(Watermark::END));
+        self.advanced()
+    }
+
+    fn advanced(&mut self) -> String {
+        let mut finals = Vec::new();
+        loop {
+            for output in self.graph.advance().unwrap() {
+                self.keep(&output);
+                finals.extend(output.is_final.then_some(output.batch));
+            }
+            if !self.graph.is_behind() {
+                return text::table(&finals, false);
+            }
+        }
+    }
+
+    /// Does with a call what a live sink would.
+    fn keep(&mut self, output: &SinkOutput) {
+        for row in output.gone.iter().flat_map(rows_of) {
+            let count =
+                self.live.get_mut(&row).unwrap_or_else(|| panic!("{row} is gone and was never there"));
+            *count -= 1;
+            if *count == 0 {
+                self.live.remove(&row);
+            }
+        }
+        for row in rows_of(&output.batch) {
+            match output.is_final {
+                true => self.finals.push(row),
+                false => *self.live.entry(row).or_default() += 1,
+            }
+        }
+    }
+
+    /// The rows that a live sink has, sorted: first those that are final, then provisional ones.
+    pub(crate) fn live(&self) -> (Vec<String>, Vec<String>) {
+        let live = self.live.iter().flat_map(|(row, count)| vec![row.clone(); *count]);
+        let mut finals = self.finals.clone();
+        finals.sort();
+        (finals, live.collect())
+    }
+
+    /// The rows that were taken back by the last emission.
+    pub(crate) fn gone(&self) -> &str {
+        &self.gone
     }
 
     /// The provisional rows as of now.
     pub(crate) fn emit(&mut self) -> String {
-        shown(self.graph.emit().unwrap(), false)
+        let outputs = self.graph.emit().unwrap();
+        assert!(outputs.iter().all(|output| !output.is_final));
+        outputs.iter().for_each(|output| self.keep(output));
+        let gone: Vec<RecordBatch> = outputs.iter().filter_map(|output| output.gone.clone()).collect();
+        self.gone = text::table(&gone, false);
+        let now = outputs.into_iter().map(|output| output.batch).filter(|batch| batch.num_rows() > 0);
+        text::table(&now.collect::<Vec<_>>(), false)
     }
 }
 
-fn shown(outputs: Vec<SinkOutput>, is_final: bool) -> String {
-    assert!(outputs.iter().all(|output| output.is_final == is_final));
-    text::table(&outputs.into_iter().map(|output| output.batch).collect::<Vec<_>>(), false)
+fn rows_of(batch: &RecordBatch) -> Vec<String> {
+    let table = text::table(std::slice::from_ref(batch), true);
+    table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }

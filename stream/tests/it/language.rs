@@ -31,7 +31,7 @@ mod generate;
 #[path = "language/lists.rs"]
 mod lists;
 #[path = "language/random.rs"]
-mod random;
+pub(crate) mod random;
 #[path = "language/rows.rs"]
 mod rows;
 #[path = "language/script.rs"]

@@ -7,7 +7,7 @@ use ::redis::aio::PubSub;
 use ::redis::{Client, Msg, RedisError};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
-use events::live;
+use events::live::{self, LiveWindow};
 use futures::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -119,7 +119,7 @@ impl Watcher {
         for (metric, ends) in std::mem::take(&mut self.changed) {
             if listened.contains(&metric) {
                 let ends: Vec<_> = ends.into_iter().collect();
-                self.report(&metric, &ends).await;
+                self.report(&metric, &ends, true).await;
             }
         }
     }
@@ -128,20 +128,39 @@ impl Watcher {
     async fn poll(&mut self) {
         for metric in self.feed.metrics() {
             match self.store.newest(&metric, self.settings.poll_windows).await {
-                Ok(ends) => self.report(&metric, &ends).await,
+                Ok(ends) => self.report(&metric, &ends, false).await,
                 Err(error) => log(&metric, &error),
             }
         }
     }
 
-    async fn report(&mut self, metric: &str, ends: &[DateTime<Utc>]) {
-        if let Err(error) = self.try_report(metric, ends).await {
+    /// Reads windows that changed, or that may have; only those that were `named` must be there.
+    async fn report(&mut self, metric: &str, ends: &[DateTime<Utc>], named: bool) {
+        if let Err(error) = self.try_report(metric, ends, named).await {
             log(metric, &error);
         }
     }
 
-    async fn try_report(&mut self, metric: &str, ends: &[DateTime<Utc>]) -> Result<(), LiveError> {
+    /// A window that was named and is not there has been taken back, or has expired just now.
+    fn forget(&mut self, metric: &str, ends: &[DateTime<Utc>], windows: &[LiveWindow]) {
+        if let Some(sent) = self.sent.get_mut(metric) {
+            for end in ends.iter().filter(|end| windows.iter().all(|window| window.window_end != **end)) {
+                sent.remove(end);
+            }
+        }
+        self.feed.send(metric, LiveChange::Missed);
+    }
+
+    async fn try_report(
+        &mut self,
+        metric: &str,
+        ends: &[DateTime<Utc>],
+        named: bool,
+    ) -> Result<(), LiveError> {
         let windows = self.store.read(metric, ends).await?;
+        if named && windows.len() < ends.len() {
+            self.forget(metric, ends, &windows);
+        }
         if windows.is_empty() {
             return Ok(());
         }

@@ -67,7 +67,7 @@ fn is_hashed(data_type: &DataType) -> bool {
 
 /// Values are spread evenly already: hashes by nature, numbers by one multiplication.
 #[derive(Clone, Copy, Debug, Default)]
-struct Spread(u64);
+pub(super) struct Spread(u64);
 
 impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {
@@ -98,7 +98,7 @@ impl Hasher for Spread {
 type Set<T> = HashSet<T, BuildHasherDefault<Spread>>;
 
 /// Calls `add` with row and value of each valid row that passes the filter.
-fn for_each_value(
+pub(super) fn for_each_value(
     array: &ArrayRef,
     filter: Option<&BooleanArray>,
     mut add: impl FnMut(usize, u128),
@@ -141,7 +141,7 @@ fn for_each_value(
 }
 
 /// Calls `add` with row and value of each value in state rows.
-fn for_each_state(states: &ArrayRef, mut add: impl FnMut(usize, u128)) -> Result<()> {
+pub(super) fn for_each_state(states: &ArrayRef, mut add: impl FnMut(usize, u128)) -> Result<()> {
     let Some(states) = states.as_binary_opt::<i32>() else {
         return exec_err!("the state of COUNT(DISTINCT) is a {} column", states.data_type());
     };
@@ -165,16 +165,43 @@ pub struct DistinctGroups {
 }
 
 impl DistinctGroups {
+    /// Adds a value; answers whether it is new.
     #[inline]
-    fn add(&mut self, group: usize, value: u128) {
+    pub(super) fn add(&mut self, group: usize, value: u128) -> bool {
         let is_new = match group {
             0 => self.first.insert(value),
             _ => self.others.insert((u32::try_from(group).unwrap_or(u32::MAX), value)),
         };
         self.counts[group] += i64::from(is_new);
+        is_new
     }
 
-    fn grow(&mut self, groups: usize) {
+    /// Takes a value out; answers whether it was there.
+    pub(super) fn remove(&mut self, group: usize, value: u128) -> bool {
+        let was_there = match group {
+            0 => self.first.remove(&value),
+            _ => self.others.remove(&(u32::try_from(group).unwrap_or(u32::MAX), value)),
+        };
+        if was_there {
+            self.counts[group] -= 1;
+        }
+        was_there
+    }
+
+    /// Whether a group has a value.
+    pub(super) fn contains(&self, group: usize, value: u128) -> bool {
+        match group {
+            0 => self.first.contains(&value),
+            _ => self.others.contains(&(u32::try_from(group).unwrap_or(u32::MAX), value)),
+        }
+    }
+
+    /// How many values each group has, of those that are known.
+    pub(super) fn counts(&self) -> &[i64] {
+        &self.counts
+    }
+
+    pub(super) fn grow(&mut self, groups: usize) {
         self.counts.resize(groups.max(self.counts.len()), 0);
     }
 
@@ -212,14 +239,18 @@ impl DistinctGroups {
 }
 
 impl DistinctGroups {
-    /// The values of all groups, which keep them.
-    pub fn peek_state(&self) -> ArrayRef {
-        state_column(&self.counts, self.values())
+    /// The values of so many groups, which keep them.
+    pub(super) fn peek_state_of(&self, groups: usize) -> ArrayRef {
+        state_column(&self.known(groups), self.values())
     }
 
-    /// How many each group has.
-    pub fn peek_counts(&self) -> ArrayRef {
-        Arc::new(Int64Array::from(self.counts.clone()))
+    /// How many each of so many groups has.
+    pub fn peek_counts(&self, groups: usize) -> ArrayRef {
+        Arc::new(Int64Array::from(self.known(groups)))
+    }
+
+    fn known(&self, groups: usize) -> Vec<i64> {
+        self.counts.iter().copied().chain(std::iter::repeat(0)).take(groups).collect()
     }
 }
 
@@ -256,7 +287,9 @@ impl GroupsAccumulator for DistinctGroups {
         total_num_groups: usize,
     ) -> Result<()> {
         self.grow(total_num_groups);
-        for_each_value(&values[0], opt_filter, |row, value| self.add(group_indices[row], value))
+        for_each_value(&values[0], opt_filter, |row, value| {
+            self.add(group_indices[row], value);
+        })
     }
 
     fn merge_batch(
@@ -272,7 +305,9 @@ impl GroupsAccumulator for DistinctGroups {
                 values[0].as_binary_opt::<i32>().map_or(0, |states| states.value_data().len() / WIDTH);
             self.first.reserve(values);
         }
-        for_each_state(&values[0], |row, value| self.add(group_indices[row], value))
+        for_each_state(&values[0], |row, value| {
+            self.add(group_indices[row], value);
+        })
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {

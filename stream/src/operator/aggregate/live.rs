@@ -9,12 +9,15 @@
 //! | COUNT(DISTINCT) on [hashes](super::distinct) | its sets | the counts are copied |
 //! | COUNT, SUM, MIN, MAX, AVG, BIT_…, BOOL_… | an accumulator | its state is taken out and given back, which changes nothing |
 //! | any other | the states that came | they are merged anew: a state may be long, or not be the same when it is given back |
+//!
+//! Beside what final rows made there may be what [provisional ones](super::open) add, in the same groups. It is in no
+//! state that leaves: a checkpoint and a window that closes are of final rows alone.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, UInt32Array},
-    compute::{concat, take},
+    array::{Array, ArrayRef, BooleanArray, UInt32Array, UInt64Array},
+    compute::{concat, filter, filter_record_batch, take},
     record_batch::RecordBatch,
 };
 use datafusion::{
@@ -24,7 +27,11 @@ use datafusion::{
     physical_plan::aggregates::group_values::GroupValues,
 };
 
-use super::{Aggregate, Aggregation, Evaluated, accumulator, distinct::DistinctGroups};
+use super::{
+    Aggregate, Aggregation, Evaluated, Inputs, accumulator,
+    distinct::{DistinctGroups, for_each_state},
+    open::{Direction, Open},
+};
 use crate::error::StreamError;
 
 /// Parts of something are put together when there are more than this.
@@ -42,6 +49,22 @@ pub struct LiveTable {
     keys: Vec<Vec<ArrayRef>>,
     aggregates: Vec<Live>,
     length: usize,
+    /// Of provisional rows, as soon as there were some.
+    picture: Option<Picture>,
+    // Kept for its memory.
+    numbers: Vec<usize>,
+}
+
+/// What provisional rows add.
+struct Picture {
+    aggregates: Vec<Open>,
+    /// How many provisional rows each group has.
+    rows: Vec<i64>,
+    /// The number of each group among those that have final rows, if it has. What final rows make is kept by it:
+    /// DataFusion's accumulators take it that each group that they are told of has a row.
+    places: Vec<Option<usize>>,
+    /// The groups that have final rows, by that number.
+    settled: Vec<usize>,
     // Kept for its memory.
     numbers: Vec<usize>,
 }
@@ -63,6 +86,7 @@ impl LiveTable {
             keys: Vec::new(),
             aggregates,
             length: 0,
+            picture: None,
             numbers: Vec::new(),
         })
     }
@@ -74,10 +98,58 @@ impl LiveTable {
         }
         let (keys, mut states) = batch.columns().split_at(self.aggregation.keys.len());
         self.intern(keys, batch.num_rows())?;
-        for (live, aggregate) in self.aggregates.iter_mut().zip(&self.aggregation.aggregates) {
+        let length = self.length;
+        let mut picture = self.picture.as_mut();
+        if let Some(picture) = &mut picture {
+            picture.settle(&self.numbers, length);
+        }
+        for (index, (live, aggregate)) in
+            self.aggregates.iter_mut().zip(&self.aggregation.aggregates).enumerate()
+        {
             let (own, rest) = states.split_at(aggregate.state_columns);
-            live.merge(own, &self.numbers, self.length)?;
+            match &mut picture {
+                None => live.merge(own, &self.numbers, length)?,
+                Some(picture) => match (live, &mut picture.aggregates[index]) {
+                    (Live::Distinct(distinct), Open::Distinct(open)) => {
+                        distinct.grow(length);
+                        for_each_state(&own[0], |row, value| {
+                            if distinct.add(self.numbers[row], value) {
+                                open.settle(self.numbers[row], value);
+                            }
+                        })?;
+                    }
+                    (live, _) => live.merge(own, &picture.numbers, picture.settled.len())?,
+                },
+            }
             states = rest;
+        }
+        Ok(())
+    }
+
+    /// Takes provisional rows, or lets go of such that it has taken.
+    pub fn change(&mut self, direction: Direction, inputs: &Inputs) -> Result<(), StreamError> {
+        if inputs.rows == 0 {
+            return Ok(());
+        }
+        let known = self.length;
+        self.intern(&inputs.keys, inputs.rows)?;
+        let picture = self.picture.get_or_insert_with(|| Picture {
+            aggregates: self.aggregation.aggregates.iter().map(Open::new).collect(),
+            rows: Vec::new(),
+            places: (0..known).map(Some).collect(),
+            settled: (0..known).collect(),
+            numbers: Vec::new(),
+        });
+        picture.rows.resize(self.length, 0);
+        picture.places.resize(self.length, None);
+        let step = if direction == Direction::Come { 1 } else { -1 };
+        self.numbers.iter().for_each(|number| picture.rows[*number] += step);
+        let of_aggregates = self.aggregates.iter().zip(&mut picture.aggregates);
+        for ((live, open), (arguments, filter)) in
+            of_aggregates.zip(inputs.arguments.iter().zip(&inputs.filters))
+        {
+            let settled = if let Live::Distinct(distinct) = live { Some(distinct) } else { None };
+            open.change(direction, arguments, filter.as_ref(), &self.numbers, self.length, settled)?;
         }
         Ok(())
     }
@@ -120,27 +192,115 @@ impl LiveTable {
         Ok((0..self.aggregation.keys.len()).map(column).collect::<Result<_, _>>()?)
     }
 
-    /// All groups as a batch of states.
+    /// All groups of final rows as a batch of states.
     pub fn states(&mut self) -> Result<RecordBatch, StreamError> {
-        if self.length == 0 {
+        let settled = self.settled();
+        if settled == 0 {
             return Ok(RecordBatch::new_empty(Arc::clone(self.aggregation.state_schema())));
         }
         let mut states = Vec::new();
         for live in &mut self.aggregates {
-            states.extend(live.states(self.length)?);
+            let is_by_group = matches!(live, Live::Distinct(_));
+            let own = match live {
+                Live::Distinct(distinct) => vec![distinct.peek_state_of(self.length)],
+                live => live.states(settled)?,
+            };
+            for column in own {
+                states.push(in_order(&column, self.picture.as_ref(), is_by_group)?);
+            }
         }
-        self.aggregation.state_batch(self.keys()?, states, self.length)
+        self.aggregation.state_batch(self.settled_keys()?, states, settled)
     }
 
-    /// All groups evaluated.
+    /// How many groups have final rows.
+    fn settled(&self) -> usize {
+        self.picture.as_ref().map_or(self.length, |picture| picture.settled.len())
+    }
+
+    fn settled_keys(&self) -> Result<Vec<ArrayRef>, StreamError> {
+        let keys = self.keys()?;
+        keys.iter().map(|key| in_order(key, self.picture.as_ref(), true)).collect()
+    }
+
+    /// The groups of provisional rows as a batch of states, if there are any.
+    pub fn provisional_states(&self) -> Result<Option<RecordBatch>, StreamError> {
+        let Some(picture) = self.picture.as_ref().filter(|picture| picture.rows.iter().any(|rows| *rows > 0))
+        else {
+            return Ok(None);
+        };
+        let length = picture.rows.len();
+        let mut states = Vec::new();
+        for open in &picture.aggregates {
+            states.extend(open.states(length)?);
+        }
+        let keys = self.keys()?.iter().map(|key| key.slice(0, length)).collect();
+        let batch = self.aggregation.state_batch(keys, states, length)?;
+        let present: BooleanArray = picture.rows.iter().map(|rows| Some(*rows > 0)).collect();
+        Ok(Some(filter_record_batch(&batch, &present)?))
+    }
+
+    /// All groups of final rows evaluated.
     pub fn evaluate(&mut self) -> Result<Evaluated, StreamError> {
-        if self.length == 0 {
+        let settled = self.settled();
+        if settled == 0 {
             return self.aggregation.evaluate([]);
         }
-        let length = self.length;
-        let values = self.aggregates.iter_mut().map(|live| live.values(length)).collect::<Result<_>>()?;
-        Ok((self.keys()?, values, length))
+        let mut values = Vec::with_capacity(self.aggregates.len());
+        for live in &mut self.aggregates {
+            let is_by_group = matches!(live, Live::Distinct(_));
+            let own = match live {
+                Live::Distinct(distinct) => distinct.peek_counts(self.length),
+                live => live.values(settled)?,
+            };
+            values.push(in_order(&own, self.picture.as_ref(), is_by_group)?);
+        }
+        Ok((self.settled_keys()?, values, settled))
     }
+
+    /// All groups evaluated, with what provisional rows add.
+    pub fn evaluate_provisional(&mut self) -> Result<Evaluated, StreamError> {
+        let Some(picture) = &mut self.picture else { return self.evaluate() };
+        let length = self.length;
+        picture.rows.resize(length, 0);
+        let groups = picture.rows.iter().zip(&picture.places);
+        let present: BooleanArray = groups.map(|(rows, place)| Some(*rows > 0 || place.is_some())).collect();
+        if present.true_count() == 0 {
+            return self.aggregation.evaluate([]);
+        }
+        let mut values = Vec::with_capacity(self.aggregates.len());
+        for (live, open) in self.aggregates.iter_mut().zip(&picture.aggregates) {
+            values.push(live.values_with(open, &picture.settled, length)?);
+        }
+        let mut keys = self.keys()?;
+        for column in keys.iter_mut().chain(&mut values) {
+            *column = filter(column, &present)?;
+        }
+        Ok((keys, values, present.true_count()))
+    }
+}
+
+impl Picture {
+    /// These groups, of so many, have final rows.
+    fn settle(&mut self, groups: &[usize], length: usize) {
+        self.places.resize(length, None);
+        self.numbers.clear();
+        for group in groups {
+            let next = self.settled.len();
+            let place = *self.places[*group].get_or_insert(next);
+            if place == next {
+                self.settled.push(*group);
+            }
+            self.numbers.push(place);
+        }
+    }
+}
+
+/// A column of what final rows have made, in the order in which they came to a group; as it is, if it is that already and
+/// not `by_group`.
+fn in_order(column: &ArrayRef, picture: Option<&Picture>, by_group: bool) -> Result<ArrayRef, StreamError> {
+    let Some(picture) = picture.filter(|_| by_group) else { return Ok(Arc::clone(column)) };
+    let groups = picture.settled.iter().map(|group| u64::try_from(*group).unwrap_or(u64::MAX));
+    Ok(take(column, &UInt64Array::from_iter_values(groups), None)?)
 }
 
 impl Live {
@@ -178,7 +338,7 @@ impl Live {
 
     fn states(&mut self, length: usize) -> Result<Vec<ArrayRef>> {
         match self {
-            Live::Distinct(distinct) => Ok(vec![distinct.peek_state()]),
+            Live::Distinct(distinct) => Ok(vec![distinct.peek_state_of(length)]),
             Live::Exact { accumulator, .. } => {
                 let states = accumulator.state(EmitTo::All)?;
                 accumulator.merge_batch(&states, &(0..length).collect::<Vec<_>>(), length)?;
@@ -190,7 +350,7 @@ impl Live {
 
     fn values(&mut self, length: usize) -> Result<ArrayRef> {
         match self {
-            Live::Distinct(distinct) => Ok(distinct.peek_counts()),
+            Live::Distinct(distinct) => Ok(distinct.peek_counts(length)),
             Live::Exact { .. } => {
                 let states = self.states(length)?;
                 let Live::Exact { function, .. } = self else {
@@ -199,6 +359,29 @@ impl Live {
                 merged(function, &[(states, (0..length).collect())], length)?.evaluate(EmitTo::All)
             }
             Live::Parts { function, parts } => merged(function, parts, length)?.evaluate(EmitTo::All),
+        }
+    }
+
+    /// The values of so many groups with what provisional rows add; final rows have `settled`.
+    fn values_with(&mut self, open: &Open, settled: &[usize], length: usize) -> Result<ArrayRef> {
+        if let (Live::Distinct(distinct), Open::Distinct(open)) = (&*self, open) {
+            return Ok(open.counts(distinct, length));
+        }
+        let mut numbers: Vec<usize> = (0..length).collect();
+        let mut states = open.states(length)?;
+        if !settled.is_empty() {
+            // In one batch, in which each group has a row: an accumulator takes it that each has.
+            let of_final = self.states(settled.len())?;
+            for (state, of_final) in states.iter_mut().zip(&of_final) {
+                *state = concat(&[state.as_ref(), of_final.as_ref()])?;
+            }
+            numbers.extend_from_slice(settled);
+        }
+        match self {
+            Live::Distinct(_) => datafusion::common::internal_err!("an aggregate is kept in two forms"),
+            Live::Exact { function, .. } | Live::Parts { function, .. } => {
+                merged(function, &[(states, numbers)], length)?.evaluate(EmitTo::All)
+            }
         }
     }
 }

@@ -136,17 +136,18 @@ impl Sessions {
     }
 
     /// Closes the sessions whose end `is_over`, none of which is above `limit_us`, and hands over their rows in
-    /// order of end, start and key.
+    /// order of end, start and key; and what provisional rows had shown of them.
     pub fn close(
         &mut self,
         limit_us: i64,
         is_over: impl Fn(i64) -> bool,
-    ) -> Result<SessionRows, StreamError> {
+    ) -> Result<(SessionRows, Option<SessionRows>), StreamError> {
         let mut slots = self.expire(limit_us, is_over);
         self.sort(&mut slots);
         let rows = self.read(&slots)?;
+        let shown = self.take_shown(&slots)?;
         self.free(&slots);
-        Ok(rows)
+        Ok((rows, shown))
     }
 
     /// Takes all sessions out as fragments, where none is closed.
@@ -164,27 +165,27 @@ impl Sessions {
         Ok(batch)
     }
 
-    /// The open sessions as of now, all of them or those that changed since the last call, in order of end,
-    /// start and key.
-    pub fn provisional(&mut self, all: bool) -> Result<SessionRows, StreamError> {
+    /// What has changed since the last call: what was shown then and is no more, and the sessions that changed as they
+    /// are now, in order of end, start and key.
+    pub fn provisional(&mut self) -> Result<(Option<SessionRows>, SessionRows), StreamError> {
         let mut slots: Vec<Slot> = Vec::new();
         match self.changed.replace(Vec::new()) {
             Some(changed) => {
                 for slot in changed {
                     // A slot may stand here twice, if it was closed and opened again meanwhile.
                     let entry = &mut self.entries[index(slot)];
-                    if std::mem::take(&mut entry.is_changed) && entry.is_open && !all {
+                    if std::mem::take(&mut entry.is_changed) && entry.is_open {
                         slots.push(slot);
                     }
-                }
-                if all {
-                    slots = self.all_open();
                 }
             }
             None => slots = self.all_open(),
         }
         self.sort(&mut slots);
-        self.read(&slots)
+        let gone = self.take_shown(&slots)?;
+        let now = self.read(&slots)?;
+        self.show(&slots, &now)?;
+        Ok((gone, now))
     }
 
     /// The state as one batch of fragments, which [`merge`](Self::merge) takes back.

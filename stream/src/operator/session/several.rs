@@ -69,6 +69,7 @@ impl Sessions {
             Some((into, rest)) => {
                 for from in rest {
                     self.joins.push((*into, *from));
+                    self.join_shown(*from);
                     self.leave_starts(*from);
                     self.reaches.remove(from);
                     self.entries[index(*from)].is_open = false;

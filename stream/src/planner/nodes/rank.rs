@@ -108,9 +108,9 @@ impl StreamingNode for RankNode {
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> std::result::Result<Stream, StreamError> {
-        let input = graph.stream(physical, &self.input, counted_anew)?;
+        let input = graph.stream(physical, &self.input, knows_starts)?;
         let input = graph.node_of(input, schema_of(&self.input));
         Ok(Stream::of(graph.add(OperatorPlan::Rank(self.spec(physical)?), &[input])))
     }

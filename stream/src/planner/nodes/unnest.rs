@@ -149,7 +149,7 @@ impl StreamingNode for UnnestNode {
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> std::result::Result<Stream, StreamError> {
         let input = self.input.schema();
         let columns = (0..input.fields().len()).map(UnnestColumn::Input);
@@ -160,6 +160,6 @@ impl StreamingNode for UnnestNode {
             columns: columns.chain(self.columns.iter().map(|(column, ..)| *column)).collect(),
             schema: Arc::clone(&schema),
         });
-        graph.step(physical, &self.input, step, schema, counted_anew)
+        graph.step(physical, &self.input, step, schema, knows_starts)
     }
 }

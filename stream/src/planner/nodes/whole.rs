@@ -195,11 +195,11 @@ impl StreamingNode for WholeNode {
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        _: bool,
     ) -> std::result::Result<Stream, StreamError> {
         let (mut inputs, mut ports) = (Vec::new(), Vec::new());
         for input in &self.inputs {
-            // What is provisional is gathered anew at each emission, so the windows below must be complete.
+            // A window is complete by its start, where that is what its rows go by.
             let stream = graph.stream(physical, &input.plan, true)?;
             inputs.push(graph.node_of(stream, schema_of(&input.plan)));
             ports.push(PortSpec {
@@ -214,7 +214,6 @@ impl StreamingNode for WholeNode {
             plan: physical.plan(&self.computation)?,
             schema: Arc::clone(self.schema.inner()),
             window_column: self.window_column,
-            emit_all: counted_anew,
         };
         let identity = self.identity(&self.canonical_inputs(&graph.words(physical))?);
         Ok(Stream::of(graph.add_stateful(OperatorPlan::Whole(Arc::new(spec)), &inputs, identity)))

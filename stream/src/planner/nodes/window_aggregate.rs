@@ -95,7 +95,7 @@ impl WindowAggregateNode {
     fn spec(
         &self,
         physical: &Physical<'_>,
-        emit_all: bool,
+        knows_starts: bool,
     ) -> std::result::Result<WindowAggregateSpec, StreamError> {
         let input = self.input.schema();
         let fields = self.schema.fields();
@@ -117,7 +117,7 @@ impl WindowAggregateNode {
             aggregation: Aggregation::new(keys, aggregates, input.as_arrow())?,
             group_columns: self.group_columns.clone(),
             schema: Arc::clone(self.schema.inner()),
-            emit_all,
+            knows_starts,
         })
     }
 
@@ -201,7 +201,8 @@ impl StreamingNode for WindowAggregateNode {
 
     fn whole_by(&self, column: usize) -> WholeBy {
         let is_whole = match self.group_columns.get(column) {
-            // Sessions that end together are written together; those that start together are not.
+            // Sessions are shown one by one as they change, also those that end together.
+            _ if matches!(self.window, WindowSpec::Session { .. }) => false,
             Some(GroupColumn::WindowEnd | GroupColumn::WindowTime) => true,
             // Cumulating windows that start together are written one after another, too.
             Some(GroupColumn::WindowStart) => {
@@ -233,9 +234,9 @@ impl StreamingNode for WindowAggregateNode {
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> std::result::Result<Stream, StreamError> {
-        let spec = Arc::new(self.spec(physical, counted_anew)?);
+        let spec = Arc::new(self.spec(physical, knows_starts)?);
         let identity = self.identity(physical, &graph.words(physical).of(&self.input)?)?;
         Ok(Stream::of(graph.window(physical, &self.input, spec, identity)?))
     }

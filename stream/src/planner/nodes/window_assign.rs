@@ -79,9 +79,9 @@ impl WindowAssignNode {
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> std::result::Result<Stream, StreamError> {
-        let spec = self.session_spec(physical, counted_anew)?;
+        let spec = self.session_spec(physical, knows_starts)?;
         let identity = self.session_identity(physical, &graph.words(physical).of(&self.input)?)?;
         let list = spec.group_columns.len();
         let sessions = graph.window(physical, &self.input, Arc::new(spec), identity)?;
@@ -106,7 +106,7 @@ impl WindowAssignNode {
     fn session_spec(
         &self,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> std::result::Result<WindowAggregateSpec, StreamError> {
         let input = self.input.schema();
         let (aggregate, filter) = physical.aggregate(&self.rows_of_session(), input, "rows")?;
@@ -128,7 +128,7 @@ impl WindowAssignNode {
             aggregation: Aggregation::new(keys, vec![(aggregate, filter)], input.as_arrow())?,
             group_columns: vec![GroupColumn::WindowStart, GroupColumn::WindowEnd, GroupColumn::WindowTime],
             schema: Arc::new(Schema::new(fields)),
-            emit_all: counted_anew,
+            knows_starts,
         })
     }
 
@@ -252,10 +252,10 @@ impl StreamingNode for WindowAssignNode {
         &self,
         graph: &mut dyn Lowering,
         physical: &Physical<'_>,
-        counted_anew: bool,
+        knows_starts: bool,
     ) -> std::result::Result<Stream, StreamError> {
         if matches!(self.window, WindowSpec::Session { .. }) {
-            return self.lower_session(graph, physical, counted_anew);
+            return self.lower_session(graph, physical, knows_starts);
         }
         let width = self.input.schema().fields().len();
         let mut columns: Vec<AssignColumn> = (0..width).map(AssignColumn::Input).collect();
@@ -269,6 +269,6 @@ impl StreamingNode for WindowAssignNode {
             columns,
             schema: Arc::clone(&schema),
         });
-        graph.step(physical, &self.input, step, schema, counted_anew)
+        graph.step(physical, &self.input, step, schema, knows_starts)
     }
 }
