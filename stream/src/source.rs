@@ -39,12 +39,14 @@ pub struct RawBatch {
     turn: Option<u64>,
 }
 
-/// An [`Envelope`] whose key is a range of the batch's bytes.
+/// An [`Envelope`] whose bytes are ranges of the batch's.
 #[derive(Clone, Debug, Default)]
 struct Enveloped {
     key: Option<Range<usize>>,
     timestamp_ms: Option<i64>,
     timestamp_type: &'static str,
+    leader_epoch: Option<i32>,
+    headers: Vec<(Range<usize>, Option<Range<usize>>)>,
 }
 
 impl RawBatch {
@@ -59,21 +61,34 @@ impl RawBatch {
     /// Appends a record with what came with it. Once a batch has an envelope, each of its records has one.
     pub fn push_with(&mut self, record: &[u8], offset: Offset, envelope: &Envelope<'_>) {
         self.push(record, offset);
-        let key = envelope.key.map(|key| {
+        let mut keep = |bytes: &[u8]| {
             let start = self.filled;
-            self.room(key.len()).copy_from_slice(key);
-            self.filled += key.len();
+            self.room(bytes.len()).copy_from_slice(bytes);
+            self.filled += bytes.len();
             start..self.filled
-        });
-        let Envelope { timestamp_ms, timestamp_type, .. } = *envelope;
-        self.envelopes.push(Enveloped { key, timestamp_ms, timestamp_type });
+        };
+        let key = envelope.key.map(&mut keep);
+        let headers = envelope.headers.iter().map(|header| (keep(header.name), header.value.map(&mut keep)));
+        let headers = headers.collect();
+        let Envelope { timestamp_ms, timestamp_type, leader_epoch, .. } = *envelope;
+        self.envelopes.push(Enveloped { key, timestamp_ms, timestamp_type, leader_epoch, headers });
     }
 
     /// What came with a record; nothing where that was not kept.
     pub fn envelope(&self, index: usize) -> Envelope<'_> {
         let Some(of) = self.envelopes.get(index) else { return Envelope::default() };
-        let key = of.key.clone().map(|key| &self.bytes[key]);
-        Envelope { key, timestamp_ms: of.timestamp_ms, timestamp_type: of.timestamp_type }
+        let bytes = |range: &Range<usize>| &self.bytes[range.clone()];
+        let header = |(name, value): &(Range<usize>, Option<Range<usize>>)| Header {
+            name: bytes(name),
+            value: value.as_ref().map(bytes),
+        };
+        Envelope {
+            key: of.key.as_ref().map(bytes),
+            timestamp_ms: of.timestamp_ms,
+            timestamp_type: of.timestamp_type,
+            leader_epoch: of.leader_epoch,
+            headers: of.headers.iter().map(header).collect(),
+        }
     }
 
     /// Free bytes behind what is filled, to read into; then [`filled`](Self::filled).
@@ -155,9 +170,9 @@ impl RawBatch {
     }
 }
 
-/// What came with a record besides its bytes. A reader keeps it only for tables that
-/// [want it](TableDef::wants_envelopes).
-#[derive(Clone, Copy, Debug, Default)]
+/// What came with a record besides its bytes. A reader keeps as much as the table
+/// [wants](TableDef::envelopes).
+#[derive(Clone, Debug, Default)]
 pub struct Envelope<'a> {
     /// Its key, if it has one.
     pub key: Option<&'a [u8]>,
@@ -165,6 +180,19 @@ pub struct Envelope<'a> {
     pub timestamp_ms: Option<i64>,
     /// Who gave it: Kafka's name of that.
     pub timestamp_type: &'static str,
+    /// How often the partition had changed its leader when the record was written, if that is known.
+    pub leader_epoch: Option<i32>,
+    /// Its headers, in their order; a name may be there more than once.
+    pub headers: Vec<Header<'a>>,
+}
+
+/// A header of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header<'a> {
+    /// Its name, which should be UTF-8.
+    pub name: &'a [u8],
+    /// Its value, if it has one.
+    pub value: Option<&'a [u8]>,
 }
 
 /// Where to start reading a partition.

@@ -114,6 +114,8 @@ impl MetadataKey {
 /// | `topic` | STRING | Kafka |
 /// | `partition` | INT or BIGINT | Kafka |
 /// | `offset` (in Arroyo `offset_id`) | BIGINT | Kafka |
+/// | `leader-epoch` | INT or BIGINT | Kafka |
+/// | `headers` | MAP<STRING, BYTES>, or MAP<STRING, STRING> (what is not UTF-8 makes a dead letter); the last of one name | Kafka |
 /// | `file.path`, `file.name` | STRING | files |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SourceMetadata {
@@ -129,6 +131,10 @@ pub enum SourceMetadata {
     Partition,
     /// Where it is in the partition.
     Offset,
+    /// How often the partition had changed its leader when it was written.
+    LeaderEpoch,
+    /// Its headers.
+    Headers,
     /// The path of the file.
     FilePath,
     /// The last part of the path.
@@ -137,7 +143,7 @@ pub enum SourceMetadata {
 
 impl SourceMetadata {
     /// All there are, by name.
-    pub const NAMES: [(&'static str, SourceMetadata); 9] = [
+    pub const NAMES: [(&'static str, SourceMetadata); 11] = [
         ("key", SourceMetadata::Key),
         ("timestamp", SourceMetadata::Timestamp),
         ("timestamp-type", SourceMetadata::TimestampType),
@@ -145,6 +151,8 @@ impl SourceMetadata {
         ("partition", SourceMetadata::Partition),
         ("offset", SourceMetadata::Offset),
         ("offset_id", SourceMetadata::Offset),
+        ("leader-epoch", SourceMetadata::LeaderEpoch),
+        ("headers", SourceMetadata::Headers),
         ("file.path", SourceMetadata::FilePath),
         ("file.name", SourceMetadata::FileName),
     ];
@@ -164,7 +172,8 @@ impl SourceMetadata {
         match self {
             SourceMetadata::Key => vec![DataType::Utf8, DataType::Binary],
             SourceMetadata::Timestamp => vec![timestamp_type(), DataType::Int64],
-            SourceMetadata::Partition => vec![DataType::Int32, DataType::Int64],
+            SourceMetadata::Partition | SourceMetadata::LeaderEpoch => vec![DataType::Int32, DataType::Int64],
+            SourceMetadata::Headers => vec![map_of(DataType::Binary), map_of(DataType::Utf8)],
             SourceMetadata::Offset => vec![DataType::Int64],
             SourceMetadata::TimestampType
             | SourceMetadata::Topic
@@ -178,7 +187,8 @@ impl SourceMetadata {
         match self {
             SourceMetadata::Key => "STRING or BYTES",
             SourceMetadata::Timestamp => "TIMESTAMP_LTZ(3), or BIGINT for milliseconds",
-            SourceMetadata::Partition => "INT or BIGINT",
+            SourceMetadata::Partition | SourceMetadata::LeaderEpoch => "INT or BIGINT",
+            SourceMetadata::Headers => "MAP<STRING, BYTES> or MAP<STRING, STRING>",
             SourceMetadata::Offset => "BIGINT",
             SourceMetadata::TimestampType
             | SourceMetadata::Topic
@@ -186,6 +196,18 @@ impl SourceMetadata {
             | SourceMetadata::FileName => "STRING",
         }
     }
+}
+
+/// How much of what comes with records a table wants.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Envelopes {
+    /// Nothing: records are pushed alone.
+    #[default]
+    None,
+    /// All but headers.
+    WithoutHeaders,
+    /// All.
+    Whole,
 }
 
 /// `WATERMARK FOR column AS column - INTERVAL delay`.
@@ -209,17 +231,33 @@ impl TableDef {
         self.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Physical))
     }
 
-    /// Whether some column is made of what comes with a record: its key, or its timestamp.
-    pub fn wants_envelopes(&self) -> bool {
-        use SourceMetadata::{Key, Timestamp, TimestampType};
-        let is_with_it = |kind: &ColumnKind| {
-            matches!(kind, ColumnKind::FromSource { metadata: Key | Timestamp | TimestampType, .. })
+    /// How much its columns need of what comes with a record.
+    pub fn envelopes(&self) -> Envelopes {
+        use SourceMetadata::{Headers, Key, LeaderEpoch, Timestamp, TimestampType};
+        let needed = |column: &ColumnDef| match column.kind {
+            ColumnKind::FromSource { metadata: Headers, .. } => Envelopes::Whole,
+            ColumnKind::FromSource { metadata: Key | Timestamp | TimestampType | LeaderEpoch, .. } => {
+                Envelopes::WithoutHeaders
+            }
+            _ => Envelopes::None,
         };
-        self.columns.iter().any(|column| is_with_it(&column.kind))
+        self.columns.iter().map(needed).max().unwrap_or_default()
     }
 
     /// The connector's name, in lower case; empty when not given.
     pub fn connector(&self) -> String {
         self.options.get("connector").unwrap_or_default().to_lowercase()
     }
+}
+
+/// The type of a map from texts to values of a type.
+pub(crate) fn map_of(values: DataType) -> DataType {
+    map_with(Field::new("value", values, true))
+}
+
+/// The type of a map from texts to values as this field says.
+pub(crate) fn map_with(value: Field) -> DataType {
+    let key = Field::new("key", DataType::Utf8, false);
+    let entries = DataType::Struct(vec![key, value].into());
+    DataType::Map(Field::new("entries", entries, false).into(), false)
 }

@@ -10,8 +10,8 @@
 //! | `scan.bounded.mode` | `unbounded`, or `latest-offset`: stop at the end that the topic had when it was opened | `unbounded` |
 //! | `format` | of a record: see [`format`](mod@crate::format) | `json` |
 //!
-//! Its records have the [metadata](SourceMetadata) `key`, `timestamp`, `timestamp-type`, `topic`, `partition` and
-//! `offset`. Headers and the leader's epoch are left out.
+//! Its records have the [metadata](SourceMetadata) `key`, `timestamp`, `timestamp-type`, `topic`, `partition`,
+//! `offset`, `leader-epoch` and `headers`.
 //!
 //! Partitions are assigned by the engine, not by a consumer group: a partition belongs to one thread for the
 //! whole run. Positions go to the group all the same, so that lag tools show them and a restart without
@@ -39,7 +39,7 @@ use self::{
 use super::{Reader, Source, SourceFactory, StartAt};
 use crate::{
     error::StreamError,
-    table::{SourceMetadata, TableDef},
+    table::{Envelopes, SourceMetadata, TableDef},
     time::{Offset, PartitionId},
 };
 
@@ -67,7 +67,7 @@ struct Config {
     startup: Startup,
     bounded: bool,
     /// Some column is made of records' keys or timestamps.
-    envelopes: bool,
+    envelopes: Envelopes,
 }
 
 impl Config {
@@ -100,7 +100,7 @@ impl Config {
         let servers = options.require("properties.bootstrap.servers")?.to_owned();
         let mut properties = options.with_prefix("properties.");
         properties.entry("group.id".to_owned()).or_insert_with(|| format!("plamatio-{}", table.name));
-        let envelopes = table.wants_envelopes();
+        let envelopes = table.envelopes();
         Ok(Config { table: table.name.clone(), topics, servers, properties, startup, bounded, envelopes })
     }
 
@@ -160,8 +160,8 @@ impl SourceFactory for KafkaFactory {
     }
 
     fn metadata(&self) -> &'static [SourceMetadata] {
-        use SourceMetadata::{Key, Offset, Partition, Timestamp, TimestampType, Topic};
-        &[Key, Timestamp, TimestampType, Topic, Partition, Offset]
+        use SourceMetadata::{Headers, Key, LeaderEpoch, Offset, Partition, Timestamp, TimestampType, Topic};
+        &[Key, Timestamp, TimestampType, Topic, Partition, Offset, LeaderEpoch, Headers]
     }
 
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::{
 };
 
 use super::{ddl, tokens::is_word};
-use crate::table::{JSON_METADATA, timestamp_type};
+use crate::table::{JSON_METADATA, map_with, timestamp_type};
 
 /// Reads a type.
 pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
@@ -184,9 +184,7 @@ fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
             if arrow_type(keys)? != DataType::Utf8 || **keys == SqlType::JSON {
                 return Err(format!("{sql}: the keys of a JSON object are texts, so those of a MAP are"));
             }
-            let keys = Field::new("key", DataType::Utf8, false);
-            let entries = DataType::Struct(vec![keys, arrow_field("value", values)?].into());
-            DataType::Map(Field::new("entries", entries, false).into(), false)
+            map_with(arrow_field("value", values)?)
         }
         _ => return Err(sql.to_string()),
     })

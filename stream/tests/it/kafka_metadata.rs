@@ -8,6 +8,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    message::{Header, OwnedHeaders},
     mocking::MockCluster,
     producer::{FutureProducer, FutureRecord},
 };
@@ -29,8 +30,14 @@ async fn send(brokers: &str, topic: &str) {
             let (key, value) = (format!("k-{partition}-{n}"), format!(r#"{{"n":{n},"p":{partition}}}"#));
             let record = FutureRecord::to(topic).payload(&value).partition(partition);
             let time = NOON_MS + n * 100 + i64::from(partition);
-            // A tenth has no key.
-            let record = if n % 10 == 9 { record } else { record.key(&key) };
+            // A tenth has no key, and no headers either.
+            let number = n.to_string();
+            let header = |key, value| Header { key, value };
+            let headers = OwnedHeaders::new()
+                .insert(header("n", Some("before")))
+                .insert(header("none", None::<&str>))
+                .insert(header("n", Some(number.as_str())));
+            let record = if n % 10 == 9 { record } else { record.key(&key).headers(headers) };
             sent.push(producer.send_result(record.timestamp(time)).map_err(|(error, _)| error).unwrap());
         }
     }
@@ -68,12 +75,16 @@ async fn keys_times_and_places_come_with_the_records() {
         "CREATE TABLE events (
            n BIGINT, p INT, k STRING METADATA FROM 'key', t TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
            ms BIGINT METADATA FROM 'timestamp', kind STRING METADATA FROM 'timestamp-type', topic STRING METADATA,
-           `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, WATERMARK FOR t AS t
+           `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
+           h MAP<STRING, STRING> METADATA FROM 'headers', leader INT METADATA FROM 'leader-epoch', WATERMARK FOR t AS t
          ) WITH ('connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{brokers}',
                  'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');
          CREATE VIEW checked AS SELECT t,
            n = `offset` AND p = `partition` AND topic = '{topic}' AND kind = 'CreateTime'
-             AND ms = {NOON_MS} + n * 100 + p AND t = TO_TIMESTAMP_LTZ(ms, 3) AS is_right,
+             AND ms = {NOON_MS} + n * 100 + p AND t = TO_TIMESTAMP_LTZ(ms, 3)
+             AND COALESCE(leader, 0) >= 0 AND h['none'] IS NULL
+             AND CASE WHEN k IS NULL THEN CARDINALITY(h) = 0
+                   ELSE CARDINALITY(h) = 2 AND h['n'] = CAST(n AS STRING) END AS is_right,
            k IS NULL AND n % 10 = 9 AS lacks_key, k = CONCAT('k-', CAST(p AS STRING), '-', CAST(n AS STRING)) AS has_key
          FROM events;
          CREATE TABLE out (w TIMESTAMP(3), n BIGINT, is_right BIGINT, lacks_key BIGINT, has_key BIGINT)

@@ -10,8 +10,8 @@ use insta::assert_snapshot;
 use plamatio_stream::{
     StreamError, planner,
     runtime::job::Job,
-    source::{Envelope, Polled, RawBatch, Reader, Source, SourceFactory, StartAt},
-    table::{SourceMetadata, TableDef},
+    source::{Envelope, Header, Polled, RawBatch, Reader, Source, SourceFactory, StartAt},
+    table::{Envelopes, SourceMetadata, TableDef},
     time::{Offset, PartitionId},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     text,
 };
 
-/// A record of `topic` with key, timestamp and value.
+/// A record of `topic` with key, timestamp and value. Its headers are [`headers`].
 type Enveloped = (Option<&'static [u8]>, Option<i64>, &'static str);
 
 /// A source of one partition, `clicks` 3, that is read one batch a record.
@@ -29,7 +29,7 @@ struct Scripted(Vec<Enveloped>);
 
 struct ScriptedReader {
     left: VecDeque<(i64, Enveloped)>,
-    envelopes: bool,
+    envelopes: Envelopes,
 }
 
 #[async_trait::async_trait]
@@ -39,12 +39,12 @@ impl SourceFactory for Scripted {
     }
 
     fn metadata(&self) -> &'static [SourceMetadata] {
-        use SourceMetadata::{Key, Offset, Partition, Timestamp, TimestampType, Topic};
-        &[Key, Timestamp, TimestampType, Topic, Partition, Offset]
+        use SourceMetadata::{Headers, Key, LeaderEpoch, Offset, Partition, Timestamp, TimestampType, Topic};
+        &[Key, Timestamp, TimestampType, Topic, Partition, Offset, LeaderEpoch, Headers]
     }
 
     async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
-        let envelopes = table.wants_envelopes();
+        let envelopes = table.envelopes();
         let left = (40..).zip(self.0.iter().copied()).collect();
         Ok(Arc::new(ScriptedSource(Mutex::new(ScriptedReader { left, envelopes }))))
     }
@@ -78,10 +78,12 @@ impl Reader for ScriptedReader {
             return Ok(Polled::End);
         }
         for (offset, (key, timestamp_ms, value)) in self.left.drain(..self.left.len().min(2)) {
-            let envelope = Envelope { key, timestamp_ms, timestamp_type: "CreateTime" };
+            let headers = if self.envelopes == Envelopes::Whole { headers(offset) } else { Vec::new() };
+            let timestamp_type = "CreateTime";
+            let envelope = Envelope { key, timestamp_ms, timestamp_type, leader_epoch: Some(7), headers };
             match self.envelopes {
-                true => batches[0].push_with(value.as_bytes(), Offset::new(offset), &envelope),
-                false => batches[0].push(value.as_bytes(), Offset::new(offset)),
+                Envelopes::None => batches[0].push(value.as_bytes(), Offset::new(offset)),
+                _ => batches[0].push_with(value.as_bytes(), Offset::new(offset), &envelope),
             }
         }
         Ok(Polled::Records)
@@ -93,6 +95,18 @@ impl Reader for ScriptedReader {
 
     fn has_ended(&self, _: usize) -> bool {
         self.left.is_empty()
+    }
+}
+
+/// The headers of the record at an offset.
+fn headers(offset: i64) -> Vec<Header<'static>> {
+    let header = |name: &'static [u8], value: Option<&'static [u8]>| Header { name, value };
+    match offset {
+        40 => vec![header(b"trace", Some(b"a")), header(b"shop", None), header(b"trace", Some(b"b"))],
+        42 => vec![header(b"trace", Some(b"\xff"))],
+        43 => vec![header(b"\xfe", Some(b"x"))],
+        44 => vec![header(b"", Some(b""))],
+        _ => vec![],
     }
 }
 
@@ -157,6 +171,39 @@ fn all_that_comes_with_a_record() {
     4  ff      6
     5  6b2d32  6
     ");
+}
+
+#[test]
+fn headers_are_a_map() {
+    let records: Vec<Enveloped> =
+        records().into_iter().map(|(_, time, _)| (None, time, r#"{"v":1}"#)).collect();
+    let columns = "h MAP<STRING, STRING> METADATA FROM 'headers', e INT METADATA FROM 'leader-epoch' VIRTUAL";
+    let out = "h MAP<STRING, STRING>, trace STRING, n INT, e BIGINT";
+    let select = "h, h['trace'], CAST(CARDINALITY(h) AS INT), e FROM events";
+    let done = run(records.clone(), columns, out, select).unwrap_or_else(|error| panic!("{error}"));
+    assert_snapshot!(done.finals(), @r"
+    h                       trace  n  e
+    {: }                    NULL   1  7
+    {trace: b, shop: NULL}  b      2  7
+    {}                      NULL   0  7
+    ");
+    // Neither a value nor a name is a text.
+    assert_eq!(done.counts(), [5, 3, 0, 0, 0, 2]);
+    let letters = text::table(&done.collected.finals("dead_letters"), false);
+    assert!(letters.contains("a header's value is not UTF-8"), "{letters}");
+    assert!(letters.contains("a header's name is not UTF-8"), "{letters}");
+    // As bytes any value is taken.
+    let columns = columns.replace("MAP<STRING, STRING>", "MAP<STRING, BYTES>");
+    let done = run(records, &columns, "trace BYTES", "h['trace'] FROM events")
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_snapshot!(done.finals(), @r"
+    trace
+    62
+    NULL
+    NULL
+    ff
+    ");
+    assert_eq!(done.counts(), [5, 4, 0, 0, 0, 1]);
 }
 
 #[test]

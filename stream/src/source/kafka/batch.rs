@@ -14,16 +14,21 @@ use std::{
 
 use rdkafka::{
     bindings::{
-        rd_kafka_consume_batch_queue, rd_kafka_message_destroy, rd_kafka_message_t,
+        rd_kafka_consume_batch_queue, rd_kafka_header_get_all, rd_kafka_message_destroy,
+        rd_kafka_message_headers, rd_kafka_message_leader_epoch, rd_kafka_message_t,
         rd_kafka_message_timestamp, rd_kafka_queue_destroy, rd_kafka_queue_get_consumer, rd_kafka_queue_t,
         rd_kafka_timestamp_type_t, rd_kafka_topic_name,
     },
     consumer::{BaseConsumer, Consumer},
     error::{IsError, KafkaError},
+    message::BorrowedMessage,
     types::RDKafkaRespErr,
 };
 
-use crate::source::Envelope;
+use crate::{
+    source::{Envelope, Header},
+    table::Envelopes,
+};
 
 /// A record, for as long as it is looked at.
 pub(super) struct Record<'a> {
@@ -31,7 +36,7 @@ pub(super) struct Record<'a> {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) payload: &'a [u8],
-    /// What came with it, where that is wanted.
+    /// What came with it, as far as that is wanted.
     pub(super) envelope: Option<Envelope<'a>>,
 }
 
@@ -82,7 +87,7 @@ impl BatchConsumer {
     /// Shows the records that are there now, at most so many, and what is said of partitions among them. What
     /// concerns a broker as a whole and lies between two records is only logged by librdkafka: it comes again by the
     /// consumer's own poll, but not before there is a moment without records.
-    pub(super) fn take(&mut self, most: usize, envelopes: bool, mut each: impl FnMut(Taken<'_>)) {
+    pub(super) fn take(&mut self, most: usize, envelopes: Envelopes, mut each: impl FnMut(Taken<'_>)) {
         let mut messages: Vec<*mut rd_kafka_message_t> = vec![ptr::null_mut(); most];
         // SAFETY: the queue is alive, and there is room for `most` pointers.
         let taken =
@@ -91,7 +96,8 @@ impl BatchConsumer {
         let taken = usize::try_from(taken).unwrap_or_default();
         for message in messages.into_iter().take(taken) {
             let message = Message(message);
-            each(message.read(envelopes));
+            // SAFETY: librdkafka filled the pointer in; the message is its own until it is given back.
+            each(unsafe { read(message.0, envelopes) });
         }
     }
 }
@@ -99,53 +105,101 @@ impl BatchConsumer {
 /// A message that is to be given back.
 struct Message(*mut rd_kafka_message_t);
 
-impl Message {
-    fn read(&self, envelopes: bool) -> Taken<'_> {
-        // SAFETY: librdkafka filled the pointer in; the message is its own until `rd_kafka_message_destroy`.
-        let message = unsafe { &*self.0 };
-        if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
-            return Taken::End {
-                topic: topic(message),
-                partition: message.partition,
-                offset: message.offset,
-            };
-        }
-        if message.err.is_error() {
-            return Taken::Failed(KafkaError::MessageConsumption(message.err.into()));
-        }
-        // SAFETY: a payload that is there has `len` bytes and lives as long as its message.
-        let payload = unsafe { bytes(message.payload, message.len) }.unwrap_or_default();
-        Taken::Record(Record {
-            topic: topic(message),
-            partition: message.partition,
-            offset: message.offset,
-            payload,
-            envelope: envelopes.then(|| self.envelope(message)),
-        })
-    }
+/// A record that the safe call handed out.
+pub(super) fn record<'a>(message: &'a BorrowedMessage<'_>, envelopes: Envelopes) -> Taken<'a> {
+    // SAFETY: the message is a whole one, which lives as long as it is borrowed.
+    unsafe { read(message.ptr(), envelopes) }
+}
 
-    fn envelope<'a>(&'a self, message: &'a rd_kafka_message_t) -> Envelope<'a> {
-        let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message is a whole one that librdkafka handed out, and `kind` may be written to.
-        let millis = unsafe { rd_kafka_message_timestamp(self.0, &raw mut kind) };
-        // SAFETY: a key that is there has `key_len` bytes and lives as long as its message.
-        let key = unsafe { bytes(message.key, message.key_len) };
-        Envelope {
-            key,
-            timestamp_ms: (millis != -1).then_some(millis),
-            timestamp_type: match kind {
-                rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => CREATED,
-                rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => APPENDED,
-                rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => NO_TIME,
-            },
+/// What a message says.
+///
+/// # Safety
+///
+/// It is a whole one that librdkafka handed out, and stays so as long as the caller says.
+unsafe fn read<'a>(message: *mut rd_kafka_message_t, envelopes: Envelopes) -> Taken<'a> {
+    // SAFETY: the caller's.
+    let whole = unsafe { &*message };
+    if whole.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
+        return Taken::End { topic: topic(whole), partition: whole.partition, offset: whole.offset };
+    }
+    if whole.err.is_error() {
+        return Taken::Failed(KafkaError::MessageConsumption(whole.err.into()));
+    }
+    // SAFETY: a payload that is there has `len` bytes and lives as long as its message.
+    let payload = unsafe { bytes(whole.payload, whole.len) }.unwrap_or_default();
+    Taken::Record(Record {
+        topic: topic(whole),
+        partition: whole.partition,
+        offset: whole.offset,
+        payload,
+        envelope: (envelopes != Envelopes::None).then(|| {
+            // SAFETY: the caller's.
+            unsafe { envelope(message, envelopes) }
+        }),
+    })
+}
+
+/// What came with a record.
+///
+/// # Safety
+///
+/// As for [`read`].
+unsafe fn envelope<'a>(message: *mut rd_kafka_message_t, envelopes: Envelopes) -> Envelope<'a> {
+    let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    // SAFETY: the message is a whole one, says the caller, and `kind` may be written to.
+    let millis = unsafe { rd_kafka_message_timestamp(message, &raw mut kind) };
+    // SAFETY: likewise.
+    let leader_epoch = unsafe { rd_kafka_message_leader_epoch(message) };
+    // SAFETY: a key that is there has `key_len` bytes and lives as long as its message.
+    let key = unsafe { bytes((*message).key, (*message).key_len) };
+    Envelope {
+        key,
+        timestamp_ms: (millis != -1).then_some(millis),
+        timestamp_type: match kind {
+            rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => CREATED,
+            rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => APPENDED,
+            rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => NO_TIME,
+        },
+        leader_epoch: (leader_epoch >= 0).then_some(leader_epoch),
+        headers: match envelopes {
+            // SAFETY: the caller's.
+            Envelopes::Whole => unsafe { headers(message) },
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// A record's headers. The safe calls of rust-rdkafka take it that names are UTF-8, and panic where one is not.
+///
+/// # Safety
+///
+/// As for [`read`].
+unsafe fn headers<'a>(message: *const rd_kafka_message_t) -> Vec<Header<'a>> {
+    let mut all = ptr::null_mut();
+    // SAFETY: the message is a whole one, says the caller, and `all` may be written to.
+    if unsafe { rd_kafka_message_headers(message, &raw mut all) }.is_error() {
+        return Vec::new();
+    }
+    let mut headers = Vec::new();
+    loop {
+        let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the headers belong to the message and live as long; the others may be written to.
+        let answer = unsafe {
+            rd_kafka_header_get_all(all, headers.len(), &raw mut name, &raw mut value, &raw mut length)
+        };
+        if answer.is_error() {
+            return headers;
         }
+        // SAFETY: a name ends with a zero; a value that is there has `length` bytes. Both live as long as the message.
+        let (name, value) = unsafe { (CStr::from_ptr(name).to_bytes(), bytes(value, length)) };
+        headers.push(Header { name, value });
     }
 }
 
 /// Names of timestamps' types, as Kafka and Flink have them.
-pub(super) const CREATED: &str = "CreateTime";
-pub(super) const APPENDED: &str = "LogAppendTime";
-pub(super) const NO_TIME: &str = "NoTimestampType";
+const CREATED: &str = "CreateTime";
+const APPENDED: &str = "LogAppendTime";
+const NO_TIME: &str = "NoTimestampType";
 
 /// Bytes of librdkafka's; `None` where there are none.
 ///

@@ -6,19 +6,18 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset as KafkaOffset, Timestamp,
+    Offset as KafkaOffset,
     consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode},
-    message::OwnedMessage,
 };
 
 use super::{
     CONNECT_TIMEOUT, Config,
-    batch::{APPENDED, BatchConsumer, CREATED, NO_TIME, Record, Taken},
+    batch::{self, BatchConsumer, Record, Taken},
 };
 use crate::{
     error::StreamError,
-    source::{Envelope, Polled, RawBatch, Reader},
+    source::{Polled, RawBatch, Reader},
     time::{Offset, PartitionId},
 };
 
@@ -143,7 +142,7 @@ impl Reader for KafkaReader {
             let wait = if records == 0 { wait } else { Duration::ZERO };
             let first = match self.consumer.consumer().poll(wait) {
                 None => break,
-                Some(first) => first.map(|message| message.detach()),
+                Some(first) => first,
             };
             let mut errors = Vec::new();
             let (indexes, reading, lost) = (&mut self.indexes, &mut self.reading, &mut self.lost);
@@ -162,13 +161,10 @@ impl Reader for KafkaReader {
                 Err(error) => errors.push(error),
                 Ok(message) => {
                     let envelopes = self.config.envelopes;
-                    take(Record {
-                        topic: message.topic(),
-                        partition: message.partition(),
-                        offset: message.offset(),
-                        payload: message.payload().unwrap_or_default(),
-                        envelope: envelopes.then(|| envelope(&message)),
-                    });
+                    if let Taken::Record(record) = batch::record(&message, envelopes) {
+                        take(record);
+                    }
+                    drop(message);
                     let mut ends = Vec::new();
                     self.consumer.take(max_records, envelopes, |taken| match taken {
                         Taken::Record(record) => take(record),
@@ -233,16 +229,6 @@ impl Reader for KafkaReader {
     fn lost(&self) -> u64 {
         self.lost
     }
-}
-
-/// What came with a record of the safe call.
-fn envelope(message: &OwnedMessage) -> Envelope<'_> {
-    let (timestamp_ms, timestamp_type) = match message.timestamp() {
-        Timestamp::NotAvailable => (None, NO_TIME),
-        Timestamp::CreateTime(millis) => (Some(millis), CREATED),
-        Timestamp::LogAppendTime(millis) => (Some(millis), APPENDED),
-    };
-    Envelope { key: message.key(), timestamp_ms, timestamp_type }
 }
 
 impl KafkaReader {
