@@ -266,8 +266,8 @@ impl Driver {
             let progress = promises[*source].progress_of(*worker, *progress, *wakes);
             self.graph.progress(*source, *worker, progress);
         }
-        for (source, promise) in promises.iter_mut().enumerate() {
-            promise.raise(self.graph.source_watermark(source));
+        for (promise, watermark) in promises.iter_mut().zip(self.graph.source_watermarks()) {
+            promise.raise(watermark);
         }
     }
 

@@ -4,7 +4,7 @@
 //! are numbered so that a node comes after those that feed it, and one pass in that order carries a watermark
 //! through the graph.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
 
@@ -59,6 +59,8 @@ pub struct Graph {
     /// What every worker says about every source: `progress[source][worker]`; `None` for a worker that reads
     /// none of its partitions.
     progress: Vec<Vec<Option<Progress>>>,
+    /// By source: the group of those whose rows meet it in some operator, straight or by others.
+    groups: Vec<usize>,
     emit_modes: Vec<EmitMode>,
     /// Rows on their way to the sinks.
     pending: Vec<(usize, Rows)>,
@@ -119,6 +121,7 @@ impl Graph {
             }
         }
         Ok(Graph {
+            groups: groups(&nodes, plan.sources.len()),
             nodes,
             progress: vec![vec![None; workers]; plan.sources.len()],
             emit_modes,
@@ -152,21 +155,32 @@ impl Graph {
         self.progress[source][worker] = Some(progress);
     }
 
-    /// The watermark of a source over all workers.
-    pub fn source_watermark(&self, source: usize) -> Watermark {
-        combine(self.progress[source].iter().flatten().copied()).unwrap_or(Watermark::END)
+    /// The watermarks of the sources, each over all workers. One that is idle is taken along by those that its rows
+    /// meet, as an idle partition is by the others of its table: none of them waits for it, and its own windows close
+    /// with theirs. What has ended takes nothing along.
+    pub fn source_watermarks(&self) -> Vec<Watermark> {
+        let own: Vec<Option<Progress>> = self.progress.iter().map(|workers| together(workers)).collect();
+        let of = |source: usize| match own[source] {
+            None => Watermark::END,
+            Some(Progress::Active(watermark)) => watermark,
+            Some(Progress::Idle(watermark)) => {
+                let group = (0..own.len()).filter(|other| self.groups[*other] == self.groups[source]);
+                let open = group.filter_map(|other| own[other]).filter(|p| p.watermark() != Watermark::END);
+                combine(open).map_or(watermark, |others| others.max(watermark))
+            }
+        };
+        (0..own.len()).map(of).collect()
     }
 
     /// The watermark of the whole job: the lowest of its sources.
     pub fn watermark(&self) -> Watermark {
-        (0..self.progress.len()).map(|source| self.source_watermark(source)).min().unwrap_or(Watermark::END)
+        self.source_watermarks().into_iter().min().unwrap_or(Watermark::END)
     }
 
     /// Carries the sources' watermarks through the graph: windows close, final rows come out. Not all at once
     /// where there are very many; then the graph [is behind](Graph::is_behind).
     pub fn advance(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
-        let sources: Vec<Marks> =
-            (0..self.progress.len()).map(|source| Marks::source(self.source_watermark(source))).collect();
+        let sources: Vec<Marks> = self.source_watermarks().into_iter().map(Marks::source).collect();
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
             let from_sources = node.sources.iter().map(|source| sources[*source]);
@@ -327,6 +341,30 @@ impl<'a> Call<'a> {
         let gone = (!self.gone.is_empty()).then(|| together(&self.gone, &schema)).transpose()?;
         Ok(Some(SinkOutput { sink, batch: together(rows, &schema)?, is_final, gone, watermark }))
     }
+}
+
+/// What the workers that read a source say of it together; idle where all of them are.
+fn together(workers: &[Option<Progress>]) -> Option<Progress> {
+    let told = || workers.iter().flatten().copied();
+    let watermark = combine(told())?;
+    let is_idle = told().all(|progress| matches!(progress, Progress::Idle(_)));
+    Some(if is_idle { Progress::Idle(watermark) } else { Progress::Active(watermark) })
+}
+
+/// By source, the group of those whose rows meet.
+fn groups(nodes: &[Node], sources: usize) -> Vec<usize> {
+    let mut groups: Vec<usize> = (0..sources).collect();
+    let mut above: Vec<BTreeSet<usize>> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let mut of_node: BTreeSet<usize> = node.sources.iter().copied().collect();
+        of_node.extend(node.inputs.iter().flat_map(|input| &above[*input]));
+        let met: BTreeSet<usize> = of_node.iter().map(|source| groups[*source]).collect();
+        if let Some(first) = met.first() {
+            groups.iter_mut().filter(|group| met.contains(group)).for_each(|group| *group = *first);
+        }
+        above.push(of_node);
+    }
+    groups
 }
 
 /// Whether no other branch meets the rows of a node on their way to the sinks.

@@ -10,7 +10,7 @@ use arrow::{
 use crate::{
     lateness::lines,
     run::Done,
-    scripted::{Step, quiet, run_steps},
+    scripted::{Step, quiet, run_steps, run_tables},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(200);
@@ -87,6 +87,53 @@ fn what_comes_of_an_idle_partition_after_its_windows_closed_is_set_aside() {
         let done = run(parallelism, vec![idle.clone(), ahead.clone()]);
         assert_eq!(done.counts(), [6, 4, 0, 2, 0, 0]);
         check(&done);
+    }
+}
+
+/// A table of which nothing comes holds back nothing of the one that it meets, and its rows of old are late then. The
+/// windows of either are complete once both have gone past them.
+#[test]
+fn a_table_that_is_idle_is_not_waited_for() {
+    let union = "CREATE VIEW both AS SELECT `time`, k FROM events UNION ALL SELECT `time`, k FROM other;
+        INSERT INTO out SELECT window_end, COUNT(*)
+        FROM TABLE(TUMBLE(TABLE both, DESCRIPTOR(`time`), INTERVAL '10' SECOND)) GROUP BY window_start, window_end";
+    let windows = |table: &str| {
+        format!(
+            "SELECT window_start AS s, window_end AS e, COUNT(*) AS n
+             FROM TABLE(TUMBLE(TABLE {table}, DESCRIPTOR(`time`), INTERVAL '10' SECOND)) GROUP BY window_start, window_end"
+        )
+    };
+    let (left, right) = (windows("events"), windows("other"));
+    let above = format!("INSERT INTO out SELECT e, n FROM ({left} UNION ALL {right})");
+    let joined = format!(
+        "INSERT INTO out SELECT COALESCE(a.e, b.e), COALESCE(a.n, 0) + COALESCE(b.n, 0)
+         FROM ({left}) a FULL JOIN ({right}) b ON a.s = b.s AND a.e = b.e"
+    );
+    let interval = "INSERT INTO out SELECT a.`time`, CAST(1 AS BIGINT) FROM events a LEFT JOIN other b
+        ON a.k = b.k AND a.`time` BETWEEN b.`time` - INTERVAL '1' SECOND AND b.`time` + INTERVAL '1' SECOND";
+    let ahead =
+        [records("12:00:01 a\n 12:10:00 b"), quiet(800, false), records("12:20:05 b"), quiet(300, false)];
+    let idle = [quiet(800, true), records("12:00:02 a\n 12:20:00 a\n 12:10:05 a")];
+    for (form, statement, rows) in [
+        ("union", union, 4),
+        ("union of windows", &above, 4),
+        ("join", &joined, 4),
+        ("interval", interval, 3),
+    ] {
+        for parallelism in [1, 2] {
+            let more = format!(", 'idle-timeout' = '{} ms'", TIMEOUT.as_millis());
+            let statements = format!(
+                "SET 'parallelism' = '{parallelism}';
+                 CREATE TABLE out (e TIMESTAMP(3), n BIGINT) WITH ('connector' = 'collect', 'emit' = 'final');
+                 {statement}"
+            );
+            let tables = [("events", vec![ahead.concat()]), ("other", vec![idle.concat()])];
+            let done = run_tables(tables, "k STRING", &more, &statements);
+            let (events, other) = (&done.ledger.sources["events"], &done.ledger.sources["other"]);
+            assert_eq!((events.on_time, events.late_dropped), (3, 0), "{form}");
+            assert_eq!((other.on_time, other.late_dropped), (1, 2), "{form}");
+            assert_eq!(found(&done), (rows, 2), "{form}");
+        }
     }
 }
 

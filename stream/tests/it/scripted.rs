@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt::Write as _,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -37,7 +38,8 @@ pub(crate) fn batches(lines: &[Vec<u8>], records: usize) -> Vec<Step> {
     lines.chunks(records.max(1)).map(|chunk| Step::Records(chunk.to_vec())).collect()
 }
 
-struct Scripted(Vec<Vec<Step>>);
+/// The partitions of each table.
+struct Scripted(BTreeMap<String, Vec<Vec<Step>>>);
 
 struct ScriptedSource {
     partitions: Mutex<BTreeMap<PartitionId, Vec<Step>>>,
@@ -55,9 +57,10 @@ impl SourceFactory for Scripted {
         Ok(())
     }
 
-    async fn open(&self, _: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
+    async fn open(&self, table: &TableDef) -> Result<Arc<dyn Source>, StreamError> {
         let id = |partition| PartitionId { topic: "scripted".to_owned(), partition };
-        let partitions = (0..).zip(&self.0).map(|(number, steps)| (id(number), steps.clone())).collect();
+        let partitions =
+            (0..).zip(&self.0[&table.name]).map(|(number, steps)| (id(number), steps.clone())).collect();
         Ok(Arc::new(ScriptedSource { partitions: Mutex::new(partitions) }))
     }
 }
@@ -123,13 +126,30 @@ impl Reader for ScriptedReader {
 
 /// Runs `statements` on partitions of these steps, as table `events (time, columns)` with a delay of 10 seconds.
 pub(crate) fn run_steps(partitions: Vec<Vec<Step>>, columns: &str, more: &str, statements: &str) -> Done {
-    let script = format!(
-        "CREATE TABLE events (`time` TIMESTAMP(3), {columns}, WATERMARK FOR `time` AS `time` - INTERVAL '10' SECOND)
-         WITH ('connector' = 'scripted'{more});\n{statements}"
-    );
+    run_tables([("events", partitions)], columns, more, statements)
+}
+
+/// The same of several tables.
+pub(crate) fn run_tables<const N: usize>(
+    tables: [(&str, Vec<Vec<Step>>); N],
+    columns: &str,
+    more: &str,
+    statements: &str,
+) -> Done {
+    let mut script = String::new();
+    for (name, _) in &tables {
+        writeln!(
+            script,
+            "CREATE TABLE {name} (`time` TIMESTAMP(3), {columns}, WATERMARK FOR `time` AS `time` - INTERVAL '10' SECOND)
+             WITH ('connector' = 'scripted'{more});"
+        )
+        .unwrap();
+    }
+    script.push_str(statements);
+    let tables = tables.into_iter().map(|(name, partitions)| (name.to_owned(), partitions)).collect();
     let collected = Collected::default();
     let mut connectors = connectors(&collected);
-    connectors.sources.register("scripted", Arc::new(Scripted(partitions)));
+    connectors.sources.register("scripted", Arc::new(Scripted(tables)));
     block_on(async {
         let plan = planner::plan(&script, &BTreeMap::new(), &connectors).await.unwrap();
         let job = Job::start(plan, &connectors, options(None)).await.unwrap();
