@@ -35,6 +35,7 @@ pub mod explain;
 pub mod graph;
 pub mod identity;
 mod insert;
+mod interval;
 mod node;
 mod nodes;
 mod optimize;
@@ -100,7 +101,7 @@ pub async fn plan(
     let text = variables::substitute(text, values)?;
     let script = script::parse(&text)?;
     let settings = settings::settings(&script)?;
-    let mut catalog = Catalog::new(&script.text)?;
+    let mut catalog = Catalog::new(&script.text, unnest::relations())?;
     let mut graph = GraphBuilder::default();
     let mut inserts: Vec<Insert> = Vec::new();
     for statement in &script.statements {

@@ -8,6 +8,7 @@
 //! - Flink's window table functions, `TABLE(HOP(TABLE t, DESCRIPTOR(c), …))` ([`tvf`]);
 //! - the columns of its older group windows, `TUMBLE_START(…)` (`group_window`);
 //! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
+//! - what several statements have in common (`grammar`);
 //! - columns of an `INSERT` that have no name, or one twice (`positional`);
 //! - statement sets and `SET` ([`script`], `statement`); what no script has, statements and forms, is refused by name (`refused`).
 //!
@@ -16,6 +17,7 @@
 pub mod ddl;
 mod dialect;
 pub mod functions;
+mod grammar;
 mod group_window;
 mod json_forms;
 mod positional;

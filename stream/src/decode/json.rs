@@ -3,12 +3,14 @@
 //! | file | what |
 //! |---|---|
 //! | [`scan`] | one pass over the bytes, the fast path |
+//! | [`read`] | the bytes of one value, and of those inside of it |
 //! | [`order`] | what usually follows what in a record, so that keys need not be read |
 //! | [`bytes`] | where strings and numbers end |
 //! | [`fallback`] | the same answer by a full parser, for what the fast path leaves alone |
-//! | [`shape`], [`nested`] | values inside of values: arrays, objects, maps |
+//! | [`shape`] | values inside of values: arrays, objects, maps |
 //! | [`value`], [`time`] | the text of a JSON value to a typed value, shared by both |
-//! | [`columns`], [`mod@column`], [`text`] | typed values to Arrow columns |
+//! | [`columns`], [`mod@column`], [`ends`] | typed values to Arrow columns, also those inside of values |
+//! | [`scalars`], [`text`] | the values of one column |
 //! | [`codes`] | text of few distinct values, and what is derived of it |
 //!
 //! # What is accepted
@@ -25,10 +27,12 @@ pub mod bytes;
 pub mod codes;
 pub mod column;
 pub mod columns;
+pub mod ends;
 pub mod fallback;
 pub mod format;
-pub mod nested;
 pub mod order;
+pub mod read;
+pub mod scalars;
 pub mod scan;
 pub mod shape;
 pub mod text;

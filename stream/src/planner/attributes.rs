@@ -18,7 +18,7 @@ use datafusion::{
     logical_expr::{Expr, Operator},
 };
 
-use super::catalog::interval_micros;
+use super::interval::interval_micros;
 use crate::{
     operator::{Clock, TimeBound, window_aggregate::WINDOW_TIME_US},
     table::timestamp_type,

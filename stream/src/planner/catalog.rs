@@ -7,11 +7,11 @@ mod memory;
 use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::{
-    common::{DFSchema, ScalarValue},
+    common::DFSchema,
     datasource::ViewTable,
     error::DataFusionError,
     execution::session_state::SessionState,
-    logical_expr::{Expr, LogicalPlan},
+    logical_expr::{Expr, LogicalPlan, planner::RelationPlanner},
     prelude::{SessionConfig, SessionContext},
     sql::sqlparser::{
         ast::{Expr as SqlExpr, ExprWithAlias},
@@ -19,7 +19,7 @@ use datafusion::{
     },
 };
 
-use super::{diagnose, dialect, unnest};
+use super::{diagnose, dialect};
 use crate::{
     error::{SqlError, StreamError},
     sql::{functions, tokens},
@@ -40,8 +40,8 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// An empty catalogue; `script` is for error messages.
-    pub fn new(script: &str) -> Result<Self, StreamError> {
+    /// An empty catalogue; `script` is for error messages, `relations` plans what stands in `FROM` and is no table.
+    pub fn new(script: &str, relations: Arc<dyn RelationPlanner>) -> Result<Self, StreamError> {
         // What DataFusion computes for us it computes on one thread.
         let mut config = SessionConfig::new().with_target_partitions(1);
         let options = config.options_mut();
@@ -57,7 +57,7 @@ impl Catalog {
         let mut context = SessionContext::new_with_config(config);
         functions::register(&context);
         dialect::register(&mut context)?;
-        unnest::register(&context)?;
+        context.register_relation_planner(relations)?;
         Ok(Catalog {
             script: script.to_owned(),
             context,
@@ -135,21 +135,6 @@ impl Catalog {
         let expr = self.state().create_logical_expr_from_sql_expr(expr, schema);
         let checked = expr.and_then(|expr| dialect::check(&expr, schema).map(|()| expr));
         checked.map_err(|error| self.diagnose(error))
-    }
-}
-
-/// A literal interval in microseconds; `None` for anything else, and for months, which have no fixed length.
-pub(crate) fn interval_micros(expr: &Expr) -> Option<i64> {
-    match expr {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) if interval.months == 0 => {
-            i64::from(interval.days).checked_mul(86_400_000_000)?.checked_add(interval.nanoseconds / 1_000)
-        }
-        Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => i64::from(interval.days)
-            .checked_mul(86_400_000_000)?
-            .checked_add(i64::from(interval.milliseconds).checked_mul(1_000)?),
-        Expr::Cast(cast) => interval_micros(&cast.expr),
-        Expr::Alias(alias) => interval_micros(&alias.expr),
-        _ => None,
     }
 }
 

@@ -22,6 +22,7 @@ mod first_rows;
 mod function_window;
 mod grouping_sets;
 mod interval_join;
+mod ordered_aggregate;
 mod over;
 mod time_order;
 mod whole;

@@ -28,7 +28,6 @@ use datafusion::{
         Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Unnest,
         planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
     },
-    prelude::SessionContext,
     sql::sqlparser::{
         ast::{Expr as SqlExpr, TableAlias, TableFactor},
         tokenizer::Span,
@@ -41,9 +40,9 @@ use super::{
 };
 use crate::{error::StreamError, operator::unnest::UnnestColumn};
 
-/// Teaches a session the lists of `FROM`.
-pub(super) fn register(context: &SessionContext) -> Result<()> {
-    context.register_relation_planner(Arc::new(Relations))
+/// What plans the lists of `FROM`.
+pub(super) fn relations() -> Arc<dyn RelationPlanner> {
+    Arc::new(Relations)
 }
 
 /// Plans an `UNNEST` of `FROM`.

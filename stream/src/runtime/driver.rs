@@ -19,9 +19,8 @@ use super::{
     coordinator::{Coordinator, Decision, Event},
     dead_letters,
     graph::{Graph, SinkOutput},
-    job::MERGE_QUEUE,
     known::Known,
-    messages::{Control, ToMerge},
+    messages::{Control, MERGE_QUEUE, ToMerge},
     sink_task::ToSink,
     status::Status,
 };

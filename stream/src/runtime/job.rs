@@ -26,7 +26,7 @@ use super::{
     graph::Graph,
     inputs::{self, Input, worker_sources},
     known::Known,
-    messages::{Control, ToMerge},
+    messages::{Control, MERGE_QUEUE, ToMerge},
     open,
     promises::Promises,
     sink_task::{self, ToSink},
@@ -42,9 +42,6 @@ use crate::{
     time::{Epoch, Watermark},
 };
 
-/// Flushes between compute threads and merge thread that may wait: enough for the threads to go on while windows are
-/// written, and few, since each may hold the sessions of [`FLUSH_RECORDS`](super::worker) records.
-pub(super) const MERGE_QUEUE: usize = 8;
 /// Messages to a sink that may wait.
 const SINK_QUEUE: usize = 16;
 

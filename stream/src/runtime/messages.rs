@@ -14,6 +14,10 @@ use crate::{
     time::{Epoch, Progress},
 };
 
+/// Flushes between compute threads and merge thread that may wait: enough for the threads to go on while windows are
+/// written, and few, since each may hold the sessions of [`FLUSH_RECORDS`](super::worker) records.
+pub(super) const MERGE_QUEUE: usize = 8;
+
 /// From a compute thread to the merge thread.
 #[derive(Debug)]
 pub enum ToMerge {

@@ -30,7 +30,8 @@ use datafusion::sql::sqlparser::{
 
 use self::like::Like;
 use super::{
-    dialect, statement,
+    dialect,
+    grammar::{end, failed, identifier, name_value, query},
     tokens::{is_word, parenthesised},
     types,
 };
@@ -130,11 +131,11 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError>
     if parser.parse_keyword(Keyword::LIKE) {
         table.like = Some(like::parse(parser)?);
     } else if parser.parse_keyword(Keyword::AS) {
-        table.query = Some(statement::query(parser)?);
+        table.query = Some(query(parser)?);
     } else if !has_items {
         return parser.expected("(, LIKE or AS", opened);
     }
-    statement::end(parser, "CREATE TABLE")?;
+    end(parser, "CREATE TABLE")?;
     Ok(table)
 }
 
@@ -162,12 +163,6 @@ fn options(
         Ok(())
     })?;
     Ok(())
-}
-
-/// An error with its place, in the parser's form.
-pub(crate) fn failed<T>(message: &str, span: Span) -> Result<T, ParserError> {
-    let (line, column) = (span.start.line, span.start.column);
-    Err(ParserError::ParserError(format!("{message} at Line: {line}, Column: {column}")))
 }
 
 fn item(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserError> {
@@ -272,39 +267,4 @@ fn expression(parser: &mut Parser<'_>) -> Result<SqlExpr, ParserError> {
     let mut expr = parser.parse_expr()?;
     dialect::translate(&mut expr)?;
     Ok(expr)
-}
-
-/// `'name' = 'value'`, or `name = value` with a dotted name and a number or a word: an option of a table, or a
-/// setting of the script.
-pub(crate) fn name_value(parser: &mut Parser<'_>) -> Result<(String, String), ParserError> {
-    let token = parser.next_token();
-    let name = match token.token {
-        Token::SingleQuotedString(name) => name,
-        Token::Word(word) => {
-            let mut name = word.value;
-            while parser.consume_token(&Token::Period) {
-                name = format!("{name}.{}", parser.parse_identifier()?.value);
-            }
-            name
-        }
-        _ => return parser.expected("a name in quotes", token),
-    };
-    parser.expect_token(&Token::Eq)?;
-    let token = parser.next_token();
-    let value = match token.token {
-        Token::SingleQuotedString(value) | Token::Number(value, _) => value,
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
-        _ => return parser.expected("a value in quotes", token),
-    };
-    Ok((name.to_lowercase(), value))
-}
-
-/// An identifier as written, and its place: names keep their case, as in Flink.
-pub(crate) fn identifier(parser: &mut Parser<'_>) -> Result<(String, Span), ParserError> {
-    let token = parser.next_token();
-    match &token.token {
-        // As it is written: names keep their case, as in Flink, and a field of a record is matched by it.
-        Token::Word(word) => Ok((word.value.clone(), token.span)),
-        _ => parser.expected("a name", token),
-    }
 }

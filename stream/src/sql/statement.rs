@@ -1,14 +1,15 @@
 //! One statement from its tokens.
 
 use datafusion::sql::sqlparser::{
-    ast::Query,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Span, Token, TokenWithSpan},
 };
 
 use super::{
-    ddl, dialect, positional, refused,
+    ddl,
+    grammar::{end, failed, identifier, name_value, query},
+    positional, refused,
     script::{Script, Statement},
     tokens,
 };
@@ -111,13 +112,6 @@ fn explained_and_run(text: &str, span: Span) -> SqlError {
         .with_help("put EXPLAIN in front of every INSERT, or use plamatio explain FILE.sql")
 }
 
-/// A query in Flink's meaning.
-pub(crate) fn query(parser: &mut Parser<'_>) -> Result<Box<Query>, ParserError> {
-    let mut query = parser.parse_query()?;
-    dialect::translate(query.as_mut())?;
-    Ok(query)
-}
-
 /// `CREATE [OR REPLACE] [TEMPORARY] VIEW [IF NOT EXISTS] name [(columns)] [COMMENT 'text'] AS query`.
 fn view(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     parser.expect_keyword(Keyword::CREATE)?;
@@ -125,11 +119,11 @@ fn view(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     let _optional = parser.parse_one_of_keywords(&[Keyword::TEMPORARY, Keyword::TEMP]);
     parser.expect_keyword(Keyword::VIEW)?;
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-    let (name, span) = ddl::identifier(parser)?;
+    let (name, span) = identifier(parser)?;
     let mut columns = Vec::new();
     if parser.peek_token().token == Token::LParen {
         columns = tokens::parenthesised(parser, |parser| {
-            let column = ddl::identifier(parser)?;
+            let column = identifier(parser)?;
             if parser.parse_keyword(Keyword::COMMENT) {
                 parser.parse_literal_string()?;
             }
@@ -149,16 +143,16 @@ fn insert(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     parser.expect_keyword(Keyword::INSERT)?;
     parser.expect_keyword(Keyword::INTO)?;
     let _optional = parser.parse_keyword(Keyword::TABLE);
-    let (table, span) = ddl::identifier(parser)?;
+    let (table, span) = identifier(parser)?;
     let partition = parser.peek_token();
     if parser.parse_keyword(Keyword::PARTITION) {
         let message = "PARTITION is not supported: write the value as a column of the query";
-        return ddl::failed(message, partition.span);
+        return failed(message, partition.span);
     }
     let named = parser.peek_token().token == Token::LParen
         && !tokens::is_word(&parser.peek_nth_token(1).token, "SELECT")
         && !tokens::is_word(&parser.peek_nth_token(1).token, "WITH");
-    let columns = if named { tokens::parenthesised(parser, ddl::identifier)? } else { Vec::new() };
+    let columns = if named { tokens::parenthesised(parser, identifier)? } else { Vec::new() };
     let mut query = query(parser)?;
     positional::name_columns(&mut query);
     end(parser, "INSERT")?;
@@ -167,15 +161,7 @@ fn insert(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
 
 fn set(parser: &mut Parser<'_>) -> Result<(String, String), ParserError> {
     parser.expect_keyword(Keyword::SET)?;
-    let setting = ddl::name_value(parser)?;
+    let setting = name_value(parser)?;
     end(parser, "SET")?;
     Ok(setting)
-}
-
-/// Nothing may follow.
-pub(crate) fn end(parser: &Parser<'_>, statement: &str) -> Result<(), ParserError> {
-    if parser.peek_token().token == Token::EOF {
-        return Ok(());
-    }
-    parser.expected(&format!("the end of {statement} (is a semicolon missing?)"), parser.peek_token())
 }

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::{
     tokenizer::Token,
 };
 
-use super::{ddl, tokens::is_word};
+use super::{grammar::identifier, tokens::is_word};
 use crate::table::{JSON_METADATA, map_with, timestamp_type};
 
 /// Reads a type.
@@ -90,7 +90,7 @@ fn element(parser: &mut Parser<'_>, closed: &mut bool) -> Result<SqlType, Parser
 fn row(parser: &mut Parser<'_>, is_angle: bool, closed: &mut bool) -> Result<SqlType, ParserError> {
     let mut fields = Vec::new();
     loop {
-        let (name, span) = ddl::identifier(parser)?;
+        let (name, span) = identifier(parser)?;
         let field_type = element(parser, closed)?;
         if !*closed && matches!(parser.peek_token().token, Token::SingleQuotedString(_)) {
             parser.next_token();

@@ -3,27 +3,24 @@
 //! A column is filled in plain vectors, without a test for NULL at each row: a NULL is a zero among the values,
 //! and its row's number in a list that is usually short. A row can be taken back at any time, so the scanner
 //! writes straight into the columns, and what it had written of a record that it gives up leaves no trace.
+//!
+//! What is inside of a value goes straight into columns of its own: the members of objects into one each, the
+//! elements of all arrays into one, with a list of where each array ends. They are taken back with the row.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray},
-    buffer::{BooleanBuffer, NullBuffer},
-    datatypes::{
-        DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type,
-        Int32Type, Int64Type, Schema, SchemaRef, Time64NanosecondType, TimestampMicrosecondType, UInt8Type,
-        UInt16Type, UInt32Type, UInt64Type,
-    },
+    array::{ArrayRef, BooleanBufferBuilder, ListArray, MapArray, StructArray},
+    buffer::NullBuffer,
+    datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::{
-    bytes::At,
-    codes::{Codes, evaluate},
+    ends::Ends,
     fallback::Parsed,
-    nested::Nested,
+    scalars::{Finished, Scalars},
     shape::Shape,
-    text::Text,
     time::LastDay,
     value::{self, Cell, Kind},
 };
@@ -49,32 +46,10 @@ pub struct Column {
 
 #[derive(Debug)]
 enum Values {
-    /// Integers of every width, times and dates.
-    Int(Vec<i64>),
-    Float(Vec<f64>),
-    Decimal(Vec<i128>),
-    Bool(Vec<bool>),
-    Text(Texts),
+    Plain(Scalars),
     Nested(Box<Nested>),
     /// Only checked.
     Unwanted,
-}
-
-#[derive(Debug)]
-struct Texts {
-    /// Where the plan wants the text itself, or has to ask about every row.
-    plain: Option<Text>,
-    /// Where something is derived of it and it has few distinct values.
-    codes: Option<Codes>,
-}
-
-/// A column's part of a batch.
-#[derive(Debug)]
-pub struct Finished {
-    /// The values; `None` where nobody wanted them.
-    pub array: Option<ArrayRef>,
-    /// What is derived of them, in the order of the expressions.
-    pub derived: Vec<BooleanArray>,
 }
 
 impl Column {
@@ -82,23 +57,12 @@ impl Column {
     /// `derived` are BOOLEAN expressions over it.
     pub fn new(field: &Field, shape: &Shape, is_wanted: bool, derived: Vec<Arc<dyn PhysicalExpr>>) -> Self {
         let kind = shape.kind();
-        let values = match kind {
-            Kind::Text | Kind::Json | Kind::Bytes => Values::Text(Texts {
-                plain: is_wanted.then(Text::default),
-                codes: (!derived.is_empty()).then(|| Codes::new(derived.clone())),
-            }),
+        let values = if kind == Kind::Nested {
             // What is inside is checked as well, and just as little kept.
-            Kind::Nested => match Nested::new(field.data_type(), shape, is_wanted) {
-                Some(nested) => Values::Nested(Box::new(nested)),
-                None => Values::Unwanted,
-            },
-            _ if !is_wanted => Values::Unwanted,
-            Kind::Int(_) | Kind::Unsigned(_) | Kind::Timestamp | Kind::Date | Kind::Time => {
-                Values::Int(Vec::new())
-            }
-            Kind::Float(_) => Values::Float(Vec::new()),
-            Kind::Decimal(..) => Values::Decimal(Vec::new()),
-            Kind::Bool => Values::Bool(Vec::new()),
+            let nested = Nested::new(field.data_type(), shape, is_wanted);
+            nested.map_or(Values::Unwanted, |nested| Values::Nested(Box::new(nested)))
+        } else {
+            Scalars::new(kind, is_wanted, &derived).map_or(Values::Unwanted, Values::Plain)
         };
         let schema = Arc::new(Schema::new(vec![field.clone().with_nullable(true)]));
         let last_day = LastDay::default();
@@ -110,14 +74,7 @@ impl Column {
         self.nulls.clear();
         self.rows = 0;
         match &mut self.values {
-            Values::Int(values) => *values = Vec::with_capacity(rows),
-            Values::Float(values) => *values = Vec::with_capacity(rows),
-            Values::Decimal(values) => *values = Vec::with_capacity(rows),
-            Values::Bool(values) => values.clear(),
-            Values::Text(Texts { plain, codes }) => {
-                plain.iter_mut().for_each(|plain| plain.start(rows));
-                codes.iter_mut().for_each(|codes| codes.start(rows));
-            }
+            Values::Plain(values) => values.start(rows),
             Values::Nested(nested) => nested.start(rows),
             Values::Unwanted => {}
         }
@@ -147,14 +104,7 @@ impl Column {
         }
         self.rows = rows;
         match &mut self.values {
-            Values::Int(values) => values.truncate(rows),
-            Values::Float(values) => values.truncate(rows),
-            Values::Decimal(values) => values.truncate(rows),
-            Values::Bool(values) => values.truncate(rows),
-            Values::Text(Texts { plain, codes }) => {
-                plain.iter_mut().for_each(|plain| plain.truncate(rows));
-                codes.iter_mut().for_each(|codes| codes.truncate(rows));
-            }
+            Values::Plain(values) => values.truncate(rows),
             Values::Nested(nested) => nested.truncate(rows),
             Values::Unwanted => {}
         }
@@ -166,14 +116,7 @@ impl Column {
     /// NULL for the open row.
     pub fn push_null(&mut self) {
         match &mut self.values {
-            Values::Int(values) => values.push(0),
-            Values::Float(values) => values.push(0.0),
-            Values::Decimal(values) => values.push(0),
-            Values::Bool(values) => values.push(false),
-            Values::Text(Texts { plain, codes }) => {
-                plain.iter_mut().for_each(|plain| plain.push(&[], 0));
-                codes.iter_mut().for_each(Codes::push_null);
-            }
+            Values::Plain(values) => values.push_null(),
             Values::Nested(nested) => nested.push_null(self.rows - 1),
             Values::Unwanted => return,
         }
@@ -183,7 +126,7 @@ impl Column {
     /// An integer, a time or a date for the open row.
     #[inline]
     pub fn push_int(&mut self, value: i64) {
-        if let Values::Int(values) = &mut self.values {
+        if let Values::Plain(Scalars::Int(values)) = &mut self.values {
             values.push(value);
         }
     }
@@ -191,14 +134,8 @@ impl Column {
     /// The first `length` of `bytes`, UTF-8, as a text for the open row.
     #[inline]
     pub fn push_text(&mut self, bytes: &[u8], length: usize) {
-        let Values::Text(texts) = &mut self.values else { return };
-        if let Some(codes) = &mut texts.codes
-            && !codes.push(bytes, length)
-        {
-            texts.give_up_codes();
-        }
-        if let Some(plain) = &mut texts.plain {
-            plain.push(bytes, length);
+        if let Values::Plain(Scalars::Text(texts)) = &mut self.values {
+            texts.push(bytes, length);
         }
     }
 
@@ -206,15 +143,16 @@ impl Column {
     /// NULL, but the parsers make none.
     pub fn push(&mut self, cell: Cell, text: &str) {
         match (&mut self.values, cell) {
-            (Values::Int(values), Cell::Int(value)) => values.push(value),
-            (Values::Float(values), Cell::Float(value)) => values.push(value),
-            (Values::Decimal(values), Cell::Decimal(value)) => values.push(value),
-            (Values::Bool(values), Cell::Bool(value)) => values.push(value),
-            (Values::Text(_), Cell::Text(start, end)) => {
+            (Values::Plain(Scalars::Text(texts)), Cell::Text(start, end)) => {
                 let text = text.get(start..end).unwrap_or_default();
                 let decoded = (self.kind == Kind::Bytes).then(|| value::bytes(text).unwrap_or_default());
                 let value = decoded.as_deref().unwrap_or(text.as_bytes());
-                self.push_text(value, value.len());
+                texts.push(value, value.len());
+            }
+            (Values::Plain(values), cell) => {
+                if !values.push(cell) {
+                    self.push_null();
+                }
             }
             _ => self.push_null(),
         }
@@ -229,11 +167,10 @@ impl Column {
         }
     }
 
-    /// Reads the nested value at `at` for the open row; answers the place behind it.
-    pub fn read_nested(&mut self, bytes: &[u8], at: At) -> Option<At> {
-        let row = self.rows.checked_sub(1)?;
+    /// The columns inside, and the open row.
+    pub fn nested(&mut self) -> Option<(&mut Nested, usize)> {
         match &mut self.values {
-            Values::Nested(nested) => nested.read(row, bytes, at),
+            Values::Nested(nested) => Some((nested, self.rows.checked_sub(1)?)),
             _ => None,
         }
     }
@@ -246,7 +183,7 @@ impl Column {
     /// The text of a row, where the column is of text and it is kept.
     pub fn text(&self, row: usize) -> Option<&[u8]> {
         match &self.values {
-            Values::Text(Texts { plain: Some(plain), .. }) => plain.get(row),
+            Values::Plain(values) => values.text(row),
             _ => None,
         }
     }
@@ -254,54 +191,14 @@ impl Column {
     /// The column so far, and what is derived of it.
     pub fn finish(&mut self) -> Result<Finished, StreamError> {
         let nulls = self.null_buffer();
-        let data_type = self.schema.field(0).data_type();
-        let array: ArrayRef = match &mut self.values {
-            Values::Int(values) => {
-                let values = std::mem::take(values);
-                match data_type {
-                    DataType::Int8 => primitive::<Int8Type, _>(values, narrow, nulls)?,
-                    DataType::Int16 => primitive::<Int16Type, _>(values, narrow, nulls)?,
-                    DataType::Int32 => primitive::<Int32Type, _>(values, narrow, nulls)?,
-                    DataType::Date32 => primitive::<Date32Type, _>(values, narrow, nulls)?,
-                    DataType::UInt8 => primitive::<UInt8Type, _>(values, narrow, nulls)?,
-                    DataType::UInt16 => primitive::<UInt16Type, _>(values, narrow, nulls)?,
-                    DataType::UInt32 => primitive::<UInt32Type, _>(values, narrow, nulls)?,
-                    DataType::UInt64 => primitive::<UInt64Type, _>(values, i64::cast_unsigned, nulls)?,
-                    DataType::Time64(_) => {
-                        Arc::new(PrimitiveArray::<Time64NanosecondType>::try_new(values.into(), nulls)?)
-                    }
-                    DataType::Int64 => Arc::new(PrimitiveArray::<Int64Type>::try_new(values.into(), nulls)?),
-                    _ => {
-                        let array =
-                            PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?;
-                        Arc::new(array.with_data_type(data_type.clone()))
-                    }
-                }
+        match &mut self.values {
+            Values::Plain(values) => values.finish(&self.schema, nulls, &self.derived),
+            Values::Nested(nested) if self.is_wanted => {
+                let array = nested.finish(self.schema.field(0).data_type(), nulls, self.rows)?;
+                Ok(Finished { array: Some(array), derived: Vec::new() })
             }
-            Values::Float(values) => {
-                let values = std::mem::take(values);
-                match data_type {
-                    DataType::Float32 => primitive::<Float32Type, _>(values, nearest, nulls)?,
-                    _ => Arc::new(PrimitiveArray::<Float64Type>::try_new(values.into(), nulls)?),
-                }
-            }
-            Values::Decimal(values) => {
-                let values = std::mem::take(values);
-                let array = PrimitiveArray::<Decimal128Type>::try_new(values.into(), nulls)?;
-                Arc::new(array.with_data_type(data_type.clone()))
-            }
-            Values::Bool(values) => {
-                Arc::new(BooleanArray::new(BooleanBuffer::from(values.as_slice()), nulls))
-            }
-            Values::Text(Texts { plain: Some(plain), .. }) if self.kind == Kind::Bytes => {
-                Arc::new(plain.finish_bytes(nulls)?)
-            }
-            Values::Text(texts) => return texts.finish(nulls, &self.derived, &self.schema),
-            Values::Nested(nested) if self.is_wanted => nested.finish(data_type, nulls, self.rows)?,
-            Values::Nested(_) => return Ok(Finished { array: None, derived: Vec::new() }),
-            Values::Unwanted => return Ok(Finished { array: None, derived: Vec::new() }),
-        };
-        Ok(Finished { array: Some(array), derived: Vec::new() })
+            Values::Nested(_) | Values::Unwanted => Ok(Finished { array: None, derived: Vec::new() }),
+        }
     }
 
     fn null_buffer(&self) -> Option<NullBuffer> {
@@ -317,58 +214,150 @@ impl Column {
     }
 }
 
-impl Texts {
-    /// Too many distinct values: from here on, every row's text is kept.
-    #[cold]
-    fn give_up_codes(&mut self) {
-        if let Some(codes) = self.codes.take()
-            && self.plain.is_none()
-        {
-            let mut plain = Text::default();
-            plain.start(0);
-            codes.spell_out(&mut plain);
-            self.plain = Some(plain);
+/// The values inside of a column's.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each nested column, and it is boxed there")]
+pub enum Nested {
+    /// Objects of known members: a column each.
+    Row(Vec<(Box<[u8]>, Column)>),
+    /// Arrays.
+    List(Ends, Column),
+    /// Objects of any members: keys and values.
+    Map(Ends, Column, Column),
+}
+
+impl Nested {
+    /// Empty columns for what is inside of `data_type`, whose shape is `shape`; `None` for a plain one.
+    pub fn new(data_type: &DataType, shape: &Shape, is_wanted: bool) -> Option<Self> {
+        let column = |field: &Field, shape: &Shape| Column::new(field, shape, is_wanted, Vec::new());
+        Some(match (data_type, shape) {
+            (DataType::Struct(fields), Shape::Row(members)) => Nested::Row(
+                fields
+                    .iter()
+                    .zip(members.iter())
+                    .map(|(field, (name, shape))| (name.as_bytes().into(), column(field, shape)))
+                    .collect(),
+            ),
+            (DataType::List(item), Shape::List(shape)) => Nested::List(Ends::default(), column(item, shape)),
+            (DataType::Map(entries, _), Shape::Map(shape)) => {
+                let DataType::Struct(fields) = entries.data_type() else { return None };
+                let [key, value] = fields.as_ref() else { return None };
+                Nested::Map(Ends::default(), column(key, &Shape::Plain(Kind::Text)), column(value, shape))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Starts a batch of at most so many rows.
+    pub fn start(&mut self, rows: usize) {
+        match self {
+            Nested::Row(members) => members.iter_mut().for_each(|(_, member)| member.start(rows)),
+            Nested::List(ends, items) => {
+                ends.start(rows);
+                items.start(rows);
+            }
+            Nested::Map(ends, keys, values) => {
+                ends.start(rows);
+                keys.start(rows);
+                values.start(rows);
+            }
         }
     }
 
-    fn finish(
-        &mut self,
-        nulls: Option<NullBuffer>,
-        derived: &[Arc<dyn PhysicalExpr>],
-        schema: &SchemaRef,
-    ) -> Result<Finished, StreamError> {
-        let array = match &mut self.plain {
-            Some(plain) => Some(Arc::new(plain.finish(nulls)?) as ArrayRef),
-            None => None,
-        };
-        let derived = match (&mut self.codes, &array) {
-            (Some(codes), _) => codes.finish(schema)?,
-            (None, Some(array)) => {
-                let columns = derived.iter().map(|expr| evaluate(expr, schema, Arc::clone(array)));
-                columns.collect::<Result<_, _>>()?
+    /// Forgets all but the first `rows` rows, and what a row had that never came to its end.
+    pub fn truncate(&mut self, rows: usize) {
+        match self {
+            Nested::Row(members) => members.iter_mut().for_each(|(_, member)| member.truncate(rows)),
+            Nested::List(ends, items) => {
+                ends.truncate(rows);
+                items.truncate(ends.last());
             }
-            (None, None) => Vec::new(),
+            Nested::Map(ends, keys, values) => {
+                ends.truncate(rows);
+                keys.truncate(ends.last());
+                values.truncate(ends.last());
+            }
+        }
+    }
+
+    /// NULL for row `row`.
+    pub fn push_null(&mut self, row: usize) {
+        match self {
+            Nested::Row(members) => fill_up(members, row),
+            Nested::List(ends, _) | Nested::Map(ends, ..) => ends.push(ends.last()),
+        }
+    }
+
+    /// A parsed value for row `row`, text as ranges of `text`.
+    pub fn push(&mut self, row: usize, parsed: &Parsed, text: &str) {
+        match (&mut *self, parsed) {
+            (Nested::Row(members), Parsed::Row(values)) => {
+                for ((_, member), value) in members.iter_mut().zip(values) {
+                    member.open(row);
+                    member.push_parsed(value, text);
+                }
+            }
+            (Nested::List(ends, items), Parsed::List(values)) => {
+                for value in values {
+                    items.open(items.rows());
+                    items.push_parsed(value, text);
+                }
+                ends.push(items.rows());
+            }
+            (Nested::Map(ends, keys, values), Parsed::Map(entries)) => {
+                for (key, value) in entries {
+                    keys.open(keys.rows());
+                    keys.push(*key, text);
+                    values.open(values.rows());
+                    values.push_parsed(value, text);
+                }
+                ends.push(values.rows());
+            }
+            // The parser makes no other.
+            _ => self.push_null(row),
+        }
+    }
+
+    /// The column so far.
+    pub fn finish(
+        &mut self,
+        data_type: &DataType,
+        nulls: Option<NullBuffer>,
+        rows: usize,
+    ) -> Result<ArrayRef, StreamError> {
+        let array: ArrayRef = match (self, data_type) {
+            (Nested::Row(members), DataType::Struct(fields)) => {
+                let arrays =
+                    members.iter_mut().map(|(_, member)| finished(member)).collect::<Result<_, _>>()?;
+                Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, nulls, rows)?)
+            }
+            (Nested::List(ends, items), DataType::List(item)) => {
+                Arc::new(ListArray::try_new(Arc::clone(item), ends.finish(), finished(items)?, nulls)?)
+            }
+            (Nested::Map(ends, keys, values), DataType::Map(field, is_sorted)) => {
+                let DataType::Struct(fields) = field.data_type() else { return Err(mismatch()) };
+                let entries =
+                    StructArray::try_new(fields.clone(), vec![finished(keys)?, finished(values)?], None)?;
+                Arc::new(MapArray::try_new(Arc::clone(field), ends.finish(), entries, nulls, *is_sorted)?)
+            }
+            _ => return Err(mismatch()),
         };
-        Ok(Finished { array, derived })
+        Ok(array)
     }
 }
 
-/// A column of values that are not held as they are wanted.
-fn primitive<T: ArrowPrimitiveType, V>(
-    values: Vec<V>,
-    convert: fn(V) -> T::Native,
-    nulls: Option<NullBuffer>,
-) -> Result<ArrayRef, StreamError> {
-    let values: Vec<T::Native> = values.into_iter().map(convert).collect();
-    Ok(Arc::new(PrimitiveArray::<T>::try_new(values.into(), nulls)?))
+fn mismatch() -> StreamError {
+    StreamError::internal("a nested column is of another type than its values")
 }
 
-/// A value that the parsers have found to fit.
-fn narrow<T: TryFrom<i64> + Default>(value: i64) -> T {
-    T::try_from(value).unwrap_or_default()
+fn finished(column: &mut Column) -> Result<ArrayRef, StreamError> {
+    column.finish()?.array.ok_or_else(|| StreamError::internal("a nested column was not filled"))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a FLOAT column asks for the nearest 32-bit value")]
-fn nearest(value: f64) -> f32 {
-    value as f32
+/// Members that row `row` lacks are NULL.
+pub(super) fn fill_up(members: &mut [(Box<[u8]>, Column)], row: usize) {
+    for (_, member) in members.iter_mut().filter(|(_, member)| member.lacks(row)) {
+        member.open(row);
+        member.push_null();
+    }
 }

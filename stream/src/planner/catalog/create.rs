@@ -13,10 +13,11 @@ use datafusion::{
     },
 };
 
-use super::{Catalog, interval_micros};
+use super::Catalog;
 use crate::{
     error::{SqlError, StreamError},
     options::Options,
+    planner::interval::interval_micros,
     sql::{
         ddl::{Column, CreateTable},
         types::{KNOWN_TYPES, arrow_field},

@@ -9,7 +9,8 @@ use crate::{
     error::{SqlError, StreamError},
     planner::{
         attributes::{Attributes, TimeAttribute, of_expr},
-        catalog::{Catalog, interval_micros},
+        catalog::Catalog,
+        interval::interval_micros,
         nodes,
     },
     source::SourceOptions,

@@ -10,7 +10,7 @@ use datafusion::{
 
 use super::{
     context::{Context, unaliased},
-    window_aggregate::over_whole,
+    ordered_aggregate::over_whole,
 };
 use crate::{
     error::StreamError,

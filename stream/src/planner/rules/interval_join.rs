@@ -23,7 +23,7 @@ use crate::{
     operator::interval_join::JoinKind,
     planner::{
         attributes::{TimeAttribute, index_of, of_expr},
-        catalog::interval_micros,
+        interval::interval_micros,
         nodes::{extension, interval_join::IntervalJoinNode},
     },
     table::timestamp_type,

@@ -19,16 +19,16 @@ use super::{
     context::{Context, Outcome, unaliased},
     function_window,
     grouping_sets::Sets,
-    whole::{bound_of, bounding, column_of, preference},
+    ordered_aggregate::{is_ordered, no_window, over_whole},
+    whole::{bound_of, preference},
 };
 use crate::{
     error::StreamError,
     operator::window_aggregate::GroupColumn,
     planner::{
-        attributes::{Attributes, Role, index_of, of_expr},
+        attributes::{Role, index_of, of_expr},
         nodes::{
             extension,
-            whole::{WholeInput, WholeNode, gathered, placeholder},
             window_aggregate::WindowAggregateNode,
             window_assign::{WINDOW_COLUMNS, WindowAssignNode},
         },
@@ -247,59 +247,6 @@ fn unassigned(plan: LogicalPlan) -> Result<LogicalPlan, StreamError> {
         Ok(Transformed::new(LogicalPlan::Projection(projection), true, TreeNodeRecursion::Jump))
     })?;
     Ok(replaced.data)
-}
-
-/// Whether an aggregate depends on the order of its rows, so that parts of it cannot be put together.
-fn is_ordered(expr: &Expr) -> bool {
-    let Expr::AggregateFunction(function) = unaliased(expr) else { return false };
-    let by_place = ["first_value", "last_value", "nth_value"].contains(&function.func.name());
-    by_place || !function.params.order_by.is_empty()
-}
-
-/// Aggregates that want the rows of a window together, in order: DataFusion computes them over gathered windows.
-pub(super) fn over_whole(context: &Context<'_>, aggregate: Aggregate) -> Result<LogicalPlan, StreamError> {
-    let attributes = context.attributes(&aggregate.input);
-    let columns = aggregate.group_expr.iter().filter_map(|group| column_of(group, &aggregate.input));
-    let Some((column, bound)) = bounding(&attributes, columns) else {
-        return Err(no_window(context, &aggregate));
-    };
-    let place =
-        aggregate.group_expr.iter().position(|group| column_of(group, &aggregate.input) == Some(column));
-    let mut of_result: Attributes = Vec::new();
-    let gathered = gathered(&attributes, column);
-    for group in &aggregate.group_expr {
-        of_result.push(of_expr(group, aggregate.input.schema(), &gathered));
-    }
-    of_result.resize(aggregate.schema.fields().len(), None);
-    let rows = Arc::new(placeholder(0, aggregate.input.schema())?);
-    let computation = Aggregate::try_new(rows, aggregate.group_expr.clone(), aggregate.aggr_expr.clone())?;
-    Ok(extension(WholeNode {
-        name: "ordered aggregates".to_owned(),
-        inputs: vec![WholeInput { plan: Arc::unwrap_or_clone(aggregate.input), column, bound }],
-        computation: LogicalPlan::Aggregate(computation),
-        attributes: of_result,
-        window_column: place,
-        schema: aggregate.schema,
-    }))
-}
-
-/// An aggregation that would never be final.
-fn no_window(context: &Context<'_>, aggregate: &Aggregate) -> StreamError {
-    if aggregate.aggr_expr.is_empty() {
-        return context
-            .error(&aggregate.group_expr, "SELECT DISTINCT or UNION without a window would never be final")
-            .with_help("select the window's window_start and window_end as well, or write UNION ALL")
-            .into();
-    }
-    let mut exprs = aggregate.group_expr.clone();
-    exprs.extend(aggregate.aggr_expr.iter().cloned());
-    context
-        .error(&exprs, "this aggregation has no window, so it would never be final")
-        .with_help(
-            "select FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE)) \
-             and GROUP BY window_start, window_end",
-        )
-        .into()
 }
 
 /// A group by columns of a window that the rows carry.

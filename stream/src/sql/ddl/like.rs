@@ -8,8 +8,10 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Span, Token},
 };
 
-use super::{failed, identifier};
-use crate::sql::tokens::is_word;
+use crate::sql::{
+    grammar::{failed, identifier},
+    tokens::is_word,
+};
 
 /// What becomes of something that both tables have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
