@@ -10,10 +10,11 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use diagnostics::{Place, lower_first, parser_message};
 
 use crate::error::Error;
 use crate::script::Statement;
-use crate::statement_error::{Place, StatementError};
+use crate::statement_error::{Excerpt, StatementError};
 
 /// Names are listed in a hint up to this many.
 const MAX_LISTED: usize = 40;
@@ -28,21 +29,22 @@ pub(crate) struct Names {
 impl StatementError {
     /// A statement that is not allowed here.
     pub(crate) fn refused(statement: &Statement<'_>, message: String, hint: &str) -> Self {
-        let width = statement.text.chars().take_while(|c| c.is_alphanumeric()).count() as u64;
-        Self { message, place: Some(place(statement, 1, 1, width)), hints: vec![hint.to_owned()], user: true }
+        Self { message, excerpt: Some(first_word(statement)), hints: vec![hint.to_owned()], user: true }
     }
 
     /// Explains a DataFusion error.
     pub(crate) fn explain(error: &DataFusionError, statement: &Statement<'_>, names: &Names) -> Self {
         let mut explained = explain_cause(error, statement, names);
         if let Some(diagnostic) = error.diagnostic() {
-            if let Some(span) = diagnostic.span {
+            if let Some(span) = diagnostic.span
+                && let Some(place) = Place::known(span.start.line, span.start.column)
+            {
                 let width = if span.end.line == span.start.line {
                     span.end.column.saturating_sub(span.start.column)
                 } else {
                     1
                 };
-                explained.place = Some(place(statement, span.start.line, span.start.column, width));
+                explained.excerpt = Some(excerpt(statement, place, width));
             }
             explained.hints.extend(diagnostic.helps.iter().map(|help| sentence(&help.message)));
             // DataFusion's own sentence here lists every aggregate of the statement.
@@ -51,59 +53,23 @@ impl StatementError {
             }
         }
         // At least say which statement it was.
-        explained.place.get_or_insert_with(|| place(statement, 1, 1, first_word_width(statement)));
+        explained.excerpt.get_or_insert_with(|| first_word(statement));
         explained
     }
 }
 
 fn explain_cause(error: &DataFusionError, statement: &Statement<'_>, names: &Names) -> StatementError {
-    let mut explained = StatementError { message: String::new(), place: None, hints: Vec::new(), user: true };
+    let mut explained =
+        StatementError { message: String::new(), excerpt: None, hints: Vec::new(), user: true };
     match error.find_root() {
-        DataFusionError::SQL(parser, _) => {
-            let (message, at) = parser_message(parser);
-            explained.place = at.map(|(line, column)| {
-                let word =
-                    words(statement).into_iter().find(|word| word.line == line && word.column == column);
-                place(statement, line, column, word.map_or(1, |word| word.width))
-            });
-            explained.hints.extend(keyword_hint(&message, statement, at));
-            explained.message = message;
-        }
+        DataFusionError::SQL(parser, _) => explain_syntax(parser, statement, &mut explained),
         DataFusionError::SchemaError(schema, _) => explain_schema(schema, statement, &mut explained),
         DataFusionError::Plan(message) => explain_plan(message, statement, names, &mut explained),
-        DataFusionError::External(external) => match external.downcast_ref::<Error>() {
-            Some(Error::OpenTable { table, reason, remedy }) => {
-                explained.message = format!("table {table:?} cannot be read: {reason}");
-                let name = table.rsplit('.').next().unwrap_or(table);
-                explained.place = find_word(statement, name);
-                explained.hints.push(remedy.clone());
-                explained.hints.push("other tables can still be queried".to_owned());
-                explained.user = false;
-            }
-            Some(other) => {
-                explained.message = other.to_string();
-                explained.user = other.is_user_error();
-            }
-            None => {
-                explained.message = sentence(&external.to_string());
-                explained.user = false;
-            }
-        },
+        DataFusionError::External(external) => explain_external(external.as_ref(), statement, &mut explained),
         DataFusionError::NotImplemented(message) => {
             explained.message = format!("not supported: {}", sentence(message));
         }
-        // Casts, divisions, overflows and such: the statement met data that it cannot compute.
-        DataFusionError::ArrowError(arrow, _) => {
-            explained.message = sentence(&arrow.to_string());
-            explained.place = quoted(&explained.message).and_then(|value| find_word(statement, value));
-            explained.hints.extend(match arrow.as_ref() {
-                ArrowError::DivideByZero => Some("x / NULLIF(y, 0) gives NULL instead".to_owned()),
-                ArrowError::CastError(_) | ArrowError::ParseError(_) => {
-                    Some("TRY_CAST(x AS type) gives NULL instead".to_owned())
-                }
-                _ => None,
-            });
-        }
+        DataFusionError::ArrowError(arrow, _) => explain_arrow(arrow, statement, &mut explained),
         DataFusionError::Execution(message) | DataFusionError::Configuration(message) => {
             explained.message = sentence(message);
         }
@@ -120,11 +86,61 @@ fn explain_cause(error: &DataFusionError, statement: &Statement<'_>, names: &Nam
     explained
 }
 
+/// What is no SQL.
+fn explain_syntax(error: &ParserError, statement: &Statement<'_>, explained: &mut StatementError) {
+    let (message, at) = parser_message(error);
+    explained.message = sentence(message);
+    explained.excerpt = at.map(|at| {
+        let word = words(statement).into_iter().find(|word| word.place == at);
+        excerpt(statement, at, word.map_or(1, |word| word.width))
+    });
+    explained.hints.extend(keyword_hint(&explained.message, statement, at));
+}
+
+/// What a table of the lake says.
+fn explain_external(
+    error: &(dyn std::error::Error + 'static),
+    statement: &Statement<'_>,
+    explained: &mut StatementError,
+) {
+    match error.downcast_ref::<Error>() {
+        Some(Error::OpenTable { table, reason, remedy }) => {
+            explained.message = format!("table {table:?} cannot be read: {reason}");
+            let name = table.rsplit('.').next().unwrap_or(table);
+            explained.excerpt = find_word(statement, name);
+            explained.hints.push(remedy.clone());
+            explained.hints.push("other tables can still be queried".to_owned());
+            explained.user = false;
+        }
+        Some(other) => {
+            explained.message = other.to_string();
+            explained.user = other.is_user_error();
+        }
+        None => {
+            explained.message = sentence(&error.to_string());
+            explained.user = false;
+        }
+    }
+}
+
+/// Casts, divisions, overflows and such: the statement met data that it cannot compute.
+fn explain_arrow(error: &ArrowError, statement: &Statement<'_>, explained: &mut StatementError) {
+    explained.message = sentence(&error.to_string());
+    explained.excerpt = quoted(&explained.message).and_then(|value| find_word(statement, value));
+    explained.hints.extend(match error {
+        ArrowError::DivideByZero => Some("x / NULLIF(y, 0) gives NULL instead".to_owned()),
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+            Some("TRY_CAST(x AS type) gives NULL instead".to_owned())
+        }
+        _ => None,
+    });
+}
+
 fn explain_schema(error: &SchemaError, statement: &Statement<'_>, explained: &mut StatementError) {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let name = field.name();
-            explained.place = find_word(statement, name);
+            explained.excerpt = find_word(statement, name);
             let columns: Vec<String> = valid_fields.iter().map(|column| column.name().to_owned()).collect();
             // Unquoted names are folded to lower case, so the column may exist with capitals.
             if let Some(column) = columns
@@ -158,7 +174,7 @@ fn explain_schema(error: &SchemaError, statement: &Statement<'_>, explained: &mu
         }
         SchemaError::AmbiguousReference { field } => {
             explained.message = format!("column {:?} is in more than one table", field.name());
-            explained.place = find_word(statement, field.name());
+            explained.excerpt = find_word(statement, field.name());
             explained.hints.push(format!("write table.{} with the table's name or alias", field.name()));
         }
         other => {
@@ -176,7 +192,7 @@ fn explain_plan(message: &str, statement: &Statement<'_>, names: &Names, explain
         let wrong = name.strip_prefix("lake.").unwrap_or(name);
         let wrong = wrong.strip_prefix("public.").unwrap_or(wrong);
         explained.message = format!("table {wrong:?} does not exist");
-        explained.place = find_word(statement, wrong.rsplit('.').next().unwrap_or(wrong));
+        explained.excerpt = find_word(statement, wrong.rsplit('.').next().unwrap_or(wrong));
         explained.hints.extend(did_you_mean(wrong, &names.tables));
         explained.hints.push(if names.tables.is_empty() {
             "the lake has no tables yet; fill it with `plamatio demo` or `plamatio run`".to_owned()
@@ -187,42 +203,27 @@ fn explain_plan(message: &str, statement: &Statement<'_>, names: &Names, explain
     }
     if let Some(name) = quoted(first).filter(|_| first.starts_with("Invalid function")) {
         explained.message = format!("function {name:?} does not exist");
-        explained.place = find_word(statement, name);
+        explained.excerpt = find_word(statement, name);
         explained.hints.extend(did_you_mean(name, &names.functions));
         explained.hints.push("SHOW FUNCTIONS lists them with their arguments".to_owned());
         return;
     }
     explained.message = sentence(first);
-    explained.place = quoted(first).and_then(|name| find_word(statement, name));
+    explained.excerpt = quoted(first).and_then(|name| find_word(statement, name));
     explained.hints.extend(message.lines().skip(1).map(sentence).filter(|line| !line.is_empty()));
-}
-
-/// The parser's message without its trailing place, and the place.
-fn parser_message(error: &ParserError) -> (String, Option<(u64, u64)>) {
-    let message = match error {
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-        ParserError::RecursionLimitExceeded => {
-            return ("the statement is nested too deeply".to_owned(), None);
-        }
-    };
-    let Some((text, at)) = message.rsplit_once(" at Line: ") else { return (sentence(message), None) };
-    let place = at
-        .split_once(", Column: ")
-        .and_then(|(line, column)| Some((line.trim().parse().ok()?, column.trim().parse().ok()?)));
-    (sentence(text), place)
 }
 
 /// For a parser error: the keyword that was meant. The parser often stumbles one word after the
 /// misspelled one (`FORM` is read as an alias), so the word before is looked at as well.
-fn keyword_hint(message: &str, statement: &Statement<'_>, at: Option<(u64, u64)>) -> Option<String> {
+fn keyword_hint(message: &str, statement: &Statement<'_>, at: Option<Place>) -> Option<String> {
     const STARTS: [&str; 7] = ["SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "VALUES", "SET"];
     const KEYWORDS: [&str; 13] = [
         "FROM", "WHERE", "GROUP", "ORDER", "BY", "HAVING", "LIMIT", "JOIN", "UNION", "ON", "AS", "AND",
         "OVER",
     ];
-    let (line, column) = at?;
+    let at = at?;
     let words = words(statement);
-    let found = words.iter().position(|word| word.line == line && word.column == column)?;
+    let found = words.iter().position(|word| word.place == at)?;
     if ["GROUP", "ORDER"].contains(&words[found].text.to_uppercase().as_str()) {
         return Some(format!("write {} BY", words[found].text.to_uppercase()));
     }
@@ -237,18 +238,9 @@ fn keyword_hint(message: &str, statement: &Statement<'_>, at: Option<(u64, u64)>
 /// Lower case at the start (unless the first word is all capitals), no final stop.
 fn sentence(text: &str) -> String {
     let text = text.trim();
-    let text = ["Error during planning: ", "Execution error: ", "sql parser error: ", "Internal error: "]
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix))
-        .unwrap_or(text)
-        .trim_end_matches('.');
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(first), second) if !second.is_some_and(char::is_uppercase) => {
-            first.to_lowercase().chain(text.chars().skip(1)).collect()
-        }
-        _ => text.to_owned(),
-    }
+    let prefixes = ["Error during planning: ", "Execution error: ", "sql parser error: ", "Internal error: "];
+    let text = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    lower_first(text.trim_end_matches('.'))
 }
 
 fn quoted(text: &str) -> Option<&str> {
@@ -304,8 +296,7 @@ fn list(what: &str, mut names: Vec<String>) -> Option<String> {
 /// A word or string of the statement.
 struct Word {
     text: String,
-    line: u64,
-    column: u64,
+    place: Place,
     width: u64,
 }
 
@@ -325,36 +316,32 @@ fn words(statement: &Statement<'_>) -> Vec<Word> {
             _ => return None,
         };
         let (start, end) = (token.span.start, token.span.end);
-        Some(Word {
-            text,
-            line: start.line,
-            column: start.column,
-            width: end.column.saturating_sub(start.column),
-        })
+        let place = Place::known(start.line, start.column)?;
+        Some(Word { text, place, width: end.column.saturating_sub(start.column) })
     });
     words.collect()
 }
 
 /// The place of a name or string in the statement, when it is there.
-fn find_word(statement: &Statement<'_>, name: &str) -> Option<Place> {
+fn find_word(statement: &Statement<'_>, name: &str) -> Option<Excerpt> {
     let word = words(statement).into_iter().find(|word| word.text.eq_ignore_ascii_case(name))?;
-    Some(place(statement, word.line, word.column, word.width))
+    Some(excerpt(statement, word.place, word.width))
 }
 
-fn first_word_width(statement: &Statement<'_>) -> u64 {
-    statement.text.chars().take_while(|c| c.is_alphanumeric()).count() as u64
+/// The statement's first word, which says what it is.
+fn first_word(statement: &Statement<'_>) -> Excerpt {
+    let width = statement.text.chars().take_while(|c| c.is_alphanumeric()).count() as u64;
+    excerpt(statement, Place { line: 1, column: 1 }, width)
 }
 
 /// A place in the script, from one in the statement.
-fn place(statement: &Statement<'_>, line: u64, column: u64, width: u64) -> Place {
-    let at = usize::try_from(line.saturating_sub(1)).unwrap_or(0);
-    let text = statement.text.split('\n').nth(at).unwrap_or_default();
+fn excerpt(statement: &Statement<'_>, Place { line, column }: Place, width: u64) -> Excerpt {
+    let text = Place { line, column }.line_in(statement.text).unwrap_or_default();
     // The statement's first line is shown where it stands in the script.
     let shift = if line <= 1 { statement.column.saturating_sub(1) } else { 0 };
     let indent = " ".repeat(usize::try_from(shift).unwrap_or(0));
-    Place {
-        line: statement.line + line.saturating_sub(1),
-        column: column + shift,
+    Excerpt {
+        place: Place { line: statement.line + line.saturating_sub(1), column: column + shift },
         width: width.max(1),
         source: format!("{indent}{text}"),
     }

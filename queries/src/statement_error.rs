@@ -16,26 +16,26 @@
 
 use std::fmt;
 
+use diagnostics::Place;
+
 /// A statement's error with its place and what would work.
 #[derive(Debug)]
 pub struct StatementError {
     /// One sentence, lower case, no final stop.
     pub message: String,
     /// Where, when that is known.
-    pub place: Option<Place>,
+    pub excerpt: Option<Excerpt>,
     /// What would work, best first.
     pub hints: Vec<String>,
     /// Whether the statement has to change; else the lake or the system failed.
     pub(crate) user: bool,
 }
 
-/// A place in the script.
+/// A place in the script, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: u64,
-    /// Column in characters, from 1.
-    pub column: u64,
+pub struct Excerpt {
+    /// Where it begins.
+    pub place: Place,
     /// Length in characters, at least 1.
     pub width: u64,
     /// The text of that line.
@@ -53,19 +53,11 @@ impl fmt::Display for StatementError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
         let mut gutter = 1;
-        if let Some(Place { line, column, width, source }) = &self.place {
-            let number = line.to_string();
-            gutter = number.len();
-            // The caret line repeats tabs, so that it lines up whatever their width.
-            let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
-            let indent: String =
-                source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let rest = source.chars().count().saturating_sub(before).max(1);
-            let carets = "^".repeat(usize::try_from(*width).unwrap_or(1).clamp(1, rest));
-            write!(f, "\n{:gutter$}--> line {line}, column {column}", " ")?;
+        if let Some(Excerpt { place, width, source }) = &self.excerpt {
+            gutter = place.number_width();
+            write!(f, "\n{:gutter$}--> line {}, column {}", " ", place.line, place.column)?;
             write!(f, "\n{:gutter$} |", " ")?;
-            write!(f, "\n{number} | {}", source.trim_end())?;
-            write!(f, "\n{:gutter$} | {indent}{carets}", " ")?;
+            place.show(f, "", source, *width)?;
         }
         for hint in &self.hints {
             write!(f, "\n{:gutter$} = {hint}", " ")?;

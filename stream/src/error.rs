@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use datafusion::error::DataFusionError;
+use diagnostics::Place;
 
 /// Who has to act on an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,22 +162,10 @@ pub struct SqlError {
     pub help: Option<String>,
 }
 
-/// A place in a script, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: u64,
-    /// Column in characters, from 1.
-    pub column: u64,
-}
-
 impl SqlError {
     /// An error at `place` in `script`.
     pub fn at(script: &str, place: Option<Place>, message: impl Into<String>) -> Self {
-        let line_text = place.and_then(|place| {
-            let index = usize::try_from(place.line).ok()?.checked_sub(1)?;
-            script.lines().nth(index).map(str::to_owned)
-        });
+        let line_text = place.and_then(|place| place.line_in(script)).map(str::to_owned);
         SqlError { message: message.into(), place, line_text, help: None }
     }
 
@@ -200,9 +189,7 @@ impl fmt::Display for SqlError {
         if let Some(place) = self.place {
             write!(f, "\n  at line {}, column {}", place.line, place.column)?;
             if let Some(text) = &self.line_text {
-                let number = place.line.to_string();
-                let caret = usize::try_from(place.column).unwrap_or(1);
-                write!(f, "\n  {number} | {text}\n  {:width$} | {:>caret$}", "", "^", width = number.len())?;
+                place.show(f, "  ", text, 1)?;
             }
         }
         if let Some(help) = &self.help {

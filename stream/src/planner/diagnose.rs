@@ -1,11 +1,9 @@
 //! DataFusion's errors with their place in the script.
 
-use datafusion::{common::diagnostic::Diagnostic, error::DataFusionError};
+use datafusion::error::DataFusionError;
+use diagnostics::{Place, lower_first};
 
-use crate::{
-    error::{Place, SqlError, StreamError},
-    sql::tokens::lower_first,
-};
+use crate::error::{SqlError, StreamError};
 
 /// Gives a planning error its place, where DataFusion knows it, and a remedy, where it has one.
 pub(crate) fn diagnose(script: &str, tables: &[String], error: DataFusionError) -> StreamError {
@@ -23,7 +21,8 @@ pub(crate) fn diagnose(script: &str, tables: &[String], error: DataFusionError) 
         }
     }
     let (message, mut help) = split_help(&message, tables);
-    let place = diagnostic.as_ref().and_then(place);
+    let span = diagnostic.as_ref().and_then(|diagnostic| diagnostic.span);
+    let place = span.and_then(|span| Place::known(span.start.line, span.start.column));
     if help.is_none()
         && let Some(diagnostic) = &diagnostic
     {
@@ -37,11 +36,6 @@ pub(crate) fn diagnose(script: &str, tables: &[String], error: DataFusionError) 
         Some(help) => error.with_help(help).into(),
         None => error.into(),
     }
-}
-
-fn place(diagnostic: &Diagnostic) -> Option<Place> {
-    let start = diagnostic.span?.start;
-    (start.line > 0).then_some(Place { line: start.line, column: start.column })
 }
 
 /// What DataFusion says in one sentence too many goes into the help.

@@ -7,7 +7,9 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer},
 };
 
-use crate::error::{Place, SqlError};
+use diagnostics::{Place, lower_first, parser_message};
+
+use crate::error::SqlError;
 
 /// The dialect of all scripts.
 pub(crate) static DIALECT: GenericDialect = GenericDialect {};
@@ -73,46 +75,17 @@ pub(crate) fn keyword(word: &str, span: Span) -> TokenWithSpan {
 
 /// Where a token starts.
 pub(crate) fn place(location: Location) -> Option<Place> {
-    (location.line > 0).then_some(Place { line: location.line, column: location.column })
+    Place::known(location.line, location.column)
 }
 
 /// Turns a parser error into one with its place: the parser writes it into its message.
 pub(crate) fn parser_error(script: &str, error: &ParserError, statement: &[TokenWithSpan]) -> SqlError {
-    let text = match error {
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply",
-    };
-    let (message, location) = split_location(text);
+    let (message, found) = parser_message(error);
     // At the end of a statement the parser has no token to point at: point behind the last one.
-    let found = location.or_else(|| statement.last().and_then(|token| place(token.span.end)));
+    let found = found.or_else(|| statement.last().and_then(|token| place(token.span.end)));
     let message =
         message.replace("Expected:", "expected").replace("found: EOF", "found the end of the statement");
     SqlError::at(script, found, lower_first(message.trim()))
-}
-
-/// Splits `… at Line: 3, Column: 7` off a parser message.
-fn split_location(text: &str) -> (&str, Option<Place>) {
-    let Some(at) = text.rfind(" at Line: ") else { return (text, None) };
-    let parse = || {
-        let (line, column) = text[at + " at Line: ".len()..].split_once(", Column: ")?;
-        Some(Place { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
-    };
-    match parse() {
-        Some(place) if place.line > 0 => (&text[..at], Some(place)),
-        Some(_) => (&text[..at], None),
-        None => (text, None),
-    }
-}
-
-/// Messages start in lower case; identifiers in capitals keep theirs.
-pub(crate) fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => text.to_owned(),
-    }
 }
 
 /// Whether a word token is this keyword.

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Place, SqlError};
+use diagnostics::Place;
+
+use crate::error::SqlError;
 
 /// Fills the variables of `script`.
 pub fn substitute(script: &str, values: &BTreeMap<String, String>) -> Result<String, SqlError> {
