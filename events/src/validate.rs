@@ -94,17 +94,7 @@ pub fn accept(
     let mut reader = Reader { object, errors: Vec::new() };
     let id = reader.text("id");
     let source = reader.text("source");
-    let event_type = reader.required("type", Reader::text).and_then(|name| {
-        let found = canonical(&name);
-        if found.is_none() {
-            let known = EventType::names().join(", ");
-            reader.wrong(
-                "type",
-                format!("unknown event type; use one of {known}, or a Segment or Shopify name"),
-            );
-        }
-        found
-    });
+    let event_type = reader.event_type();
     let time = reader.required("time", Reader::time);
     let sent_at = reader.time("sent_at");
     if reader.int("schema_version").is_some_and(|version| version != i64::from(SCHEMA_VERSION)) {
@@ -113,13 +103,7 @@ pub fn accept(
     let session_id = reader.required("session_id", Reader::text);
     let anonymous_id = reader.required("anonymous_id", Reader::text);
     let user_id = reader.text("user_id");
-    let traffic = reader.text("traffic").and_then(|name| {
-        let found = name.parse::<Traffic>();
-        if found.is_err() {
-            reader.wrong("traffic", "must be human, bot, test or staff".to_owned());
-        }
-        found.ok()
-    });
+    let traffic = reader.traffic();
     // Placeholders stand for what could not be read, so that the other fields are checked in the same pass;
     // such an event never leaves this function.
     let event = Event {
@@ -161,42 +145,8 @@ pub fn accept(
 /// Holds an event against the rules. `now` is the server's time.
 pub fn check(event: &Event, now: DateTime<Utc>, limits: &Limits) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let texts = [
-        ("id", Some(&event.id)),
-        ("source", Some(&event.source)),
-        ("session_id", Some(&event.session_id)),
-        ("anonymous_id", Some(&event.anonymous_id)),
-        ("user_id", event.user_id.as_ref()),
-        ("cart_id", event.cart_id.as_ref()),
-        ("order_id", event.order_id.as_ref()),
-    ];
-    for (field, text) in texts {
-        if let Some(problem) = text.and_then(|text| text_problem(text, limits)) {
-            errors.push(FieldError::new(field, problem));
-        }
-    }
-    let numbers = [
-        ("product_id", event.product_id, 1, i64::MAX),
-        ("category_id", event.category_id, 1, i64::MAX),
-        ("quantity", event.quantity, 1, limits.quantity),
-        ("price_minor", event.price_minor, 0, limits.price_minor),
-        ("line", event.line, 1, i64::from(i32::MAX)),
-        (
-            "value_minor",
-            event.value_minor,
-            i64::from(event.event_type == EventType::Refund),
-            limits.price_minor,
-        ),
-    ];
-    for (field, number, low, high) in numbers {
-        if number.is_some_and(|n| !(low..=high).contains(&n)) {
-            let problem = match high {
-                i64::MAX => format!("must be at least {low}"),
-                _ => format!("must be from {low} to {high}"),
-            };
-            errors.push(FieldError::new(field, problem));
-        }
-    }
+    check_texts(event, limits, &mut errors);
+    check_numbers(event, limits, &mut errors);
     if event.schema_version != SCHEMA_VERSION {
         errors.push(FieldError::new("schema_version", format!("must be {SCHEMA_VERSION}")));
     }
@@ -222,6 +172,44 @@ pub fn check(event: &Event, now: DateTime<Utc>, limits: &Limits) -> Vec<FieldErr
     }
     errors.sort_by_key(|e| FIELDS.iter().position(|field| *field == e.field));
     errors
+}
+
+fn check_texts(event: &Event, limits: &Limits, errors: &mut Vec<FieldError>) {
+    let texts = [
+        ("id", Some(&event.id)),
+        ("source", Some(&event.source)),
+        ("session_id", Some(&event.session_id)),
+        ("anonymous_id", Some(&event.anonymous_id)),
+        ("user_id", event.user_id.as_ref()),
+        ("cart_id", event.cart_id.as_ref()),
+        ("order_id", event.order_id.as_ref()),
+    ];
+    for (field, text) in texts {
+        if let Some(problem) = text.and_then(|text| text_problem(text, limits)) {
+            errors.push(FieldError::new(field, problem));
+        }
+    }
+}
+
+fn check_numbers(event: &Event, limits: &Limits, errors: &mut Vec<FieldError>) {
+    let least_value = i64::from(event.event_type == EventType::Refund);
+    let numbers = [
+        ("product_id", event.product_id, 1, i64::MAX),
+        ("category_id", event.category_id, 1, i64::MAX),
+        ("quantity", event.quantity, 1, limits.quantity),
+        ("price_minor", event.price_minor, 0, limits.price_minor),
+        ("line", event.line, 1, i64::from(i32::MAX)),
+        ("value_minor", event.value_minor, least_value, limits.price_minor),
+    ];
+    for (field, number, low, high) in numbers {
+        if number.is_some_and(|n| !(low..=high).contains(&n)) {
+            let problem = match high {
+                i64::MAX => format!("must be at least {low}"),
+                _ => format!("must be from {low} to {high}"),
+            };
+            errors.push(FieldError::new(field, problem));
+        }
+    }
 }
 
 const FIELDS: [&str; 20] = [
@@ -325,6 +313,25 @@ impl Reader<'_> {
             self.wrong(field, "is required".to_owned());
         }
         read(self, field)
+    }
+
+    fn event_type(&mut self) -> Option<EventType> {
+        let name = self.required("type", Reader::text)?;
+        let found = canonical(&name);
+        if found.is_none() {
+            let known = EventType::names().join(", ");
+            let problem = format!("unknown event type; use one of {known}, or a Segment or Shopify name");
+            self.wrong("type", problem);
+        }
+        found
+    }
+
+    fn traffic(&mut self) -> Option<Traffic> {
+        let found = self.text("traffic")?.parse::<Traffic>();
+        if found.is_err() {
+            self.wrong("traffic", "must be human, bot, test or staff".to_owned());
+        }
+        found.ok()
     }
 
     fn text(&mut self, field: &'static str) -> Option<String> {

@@ -25,7 +25,7 @@ use std::{
 
 use anyhow::Context;
 use api::{
-    ApiConfig, AppState, LiveReader,
+    ApiConfig, AppState, LiveReader, ServeError,
     live::redis::{RedisLive, RedisSettings},
     publish::kafka::{KafkaPublisher, KafkaSettings},
     relay::{self, RelayConfig},
@@ -33,6 +33,7 @@ use api::{
 use chrono::Utc;
 use events::{generate::Catalogue, topic::Topic};
 use indicatif::{ProgressBar, ProgressStyle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use sinks::{Extras, MemoryLiveStore};
 use stream::{
     ledger::Ledger,
@@ -42,7 +43,7 @@ use stream::{
         job::{Job, JobOptions, Status},
     },
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::{broker::Broker, services::Services, traffic::Traffic};
@@ -81,28 +82,9 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         println!("{line}");
     }
 
-    // The API, with what there is.
     let store = MemoryLiveStore::new();
-    let publisher = Arc::new(KafkaPublisher::connect(KafkaSettings::new(broker.address()))?);
-    let live: Arc<dyn LiveReader> = match services.redis_url() {
-        Some(url) => Arc::new(RedisLive::connect(RedisSettings::new(url, SHOP))?),
-        None => Arc::new(MemoryLive::new(store.clone())),
-    };
-    let token = CancellationToken::new();
-    let mut state =
-        AppState::builder(Arc::clone(&publisher) as _, live).config(ApiConfig::default()).metrics(metrics);
-    let mut relay = None;
-    let mut catalogue = None;
-    if let Some(url) = services.database_url() {
-        let pool = migrate::connect(url).await?;
-        migrate::apply(&pool).await?;
-        catalogue = traffic::catalogue(&pool, args.seed).await?;
-        state = state.database(pool.clone());
-        relay = Some(tokio::spawn(relay::run(pool, publisher, RelayConfig::default(), token.clone())));
-    }
-    let address = listener.local_addr()?;
-    let server = tokio::spawn(api::serve(listener, state.build(), token.clone()));
-    println!("live page: http://{address}");
+    let (storefront, catalogue) =
+        Storefront::open(listener, metrics, &services, broker.address(), store.clone(), args.seed).await?;
     println!("lake:      {}", lake.display());
 
     let redis = services.redis_url().unwrap_or("memory://").to_owned();
@@ -110,11 +92,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let outcome = Box::pin(shop.run(&args)).await;
 
     // Whatever came of it: end what was started, readers before what they read.
-    token.cancel();
-    server.await??;
-    if let Some(relay) = relay {
-        relay.await?;
-    }
+    storefront.close().await?;
     services.stop().await;
     drop(broker);
     let sent = outcome?;
@@ -126,6 +104,57 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     );
     anyhow::ensure!(equal, "final rows differ from batch SQL over the raw events");
     Ok(())
+}
+
+/// The API, with what there is.
+struct Storefront {
+    token: CancellationToken,
+    server: JoinHandle<Result<(), ServeError>>,
+    /// Orders to Kafka, where there is a database.
+    relay: Option<JoinHandle<()>>,
+}
+
+impl Storefront {
+    /// Serves it; with a database also answers the products of its shop.
+    async fn open(
+        listener: TcpListener,
+        metrics: PrometheusHandle,
+        services: &Services,
+        brokers: &str,
+        store: MemoryLiveStore,
+        seed: u64,
+    ) -> anyhow::Result<(Self, Option<Catalogue>)> {
+        let publisher = Arc::new(KafkaPublisher::connect(KafkaSettings::new(brokers))?);
+        let live: Arc<dyn LiveReader> = match services.redis_url() {
+            Some(url) => Arc::new(RedisLive::connect(RedisSettings::new(url, SHOP))?),
+            None => Arc::new(MemoryLive::new(store)),
+        };
+        let token = CancellationToken::new();
+        let mut state = AppState::builder(Arc::clone(&publisher) as _, live)
+            .config(ApiConfig::default())
+            .metrics(metrics);
+        let (mut relay, mut catalogue) = (None, None);
+        if let Some(url) = services.database_url() {
+            let pool = migrate::connect(url).await?;
+            migrate::apply(&pool).await?;
+            catalogue = traffic::catalogue(&pool, seed).await?;
+            state = state.database(pool.clone());
+            relay = Some(tokio::spawn(relay::run(pool, publisher, RelayConfig::default(), token.clone())));
+        }
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(api::serve(listener, state.build(), token.clone()));
+        println!("live page: http://{address}");
+        Ok((Storefront { token, server, relay }, catalogue))
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        self.token.cancel();
+        self.server.await??;
+        if let Some(relay) = self.relay {
+            relay.await?;
+        }
+        Ok(())
+    }
 }
 
 /// What the engine and the shoppers need.

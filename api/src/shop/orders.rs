@@ -104,7 +104,8 @@ pub(crate) async fn place(
     }
     let lines = take_from_stock(&mut tx, cart_id).await?;
     let visitor = cart.visitor(context.session_id);
-    let order = insert(&mut tx, cart_id, lines, &visitor, (context.clock)()).await?;
+    let order = NewOrder::of(cart_id, lines, (context.clock)())?;
+    insert(&mut tx, &order.order, &visitor).await?;
     let events = order_events(&order, visitor);
     outbox::append(&mut tx, &events, context.traceparent).await?;
     sqlx::query("UPDATE carts SET status = 'ordered', updated_at = $2 WHERE id = $1")
@@ -201,52 +202,53 @@ struct NewOrder {
     categories: Vec<i64>,
 }
 
-async fn insert(
-    tx: &mut PgConnection,
-    cart_id: CartId,
-    lines: Vec<CartLine>,
-    visitor: &Visitor,
-    now: DateTime<Utc>,
-) -> Result<NewOrder, ApiError> {
-    let too_much = || ApiError::conflict("total-too-large", "the order's total is out of range");
-    let currency = lines.first().map(|line| line.currency.clone()).unwrap_or_default();
-    let categories = lines.iter().map(|line| line.category_id).collect();
-    let mut items = Vec::with_capacity(lines.len());
-    let mut total_minor: i64 = 0;
-    for (line, cart_line) in (1..).zip(lines) {
-        let line_total =
-            cart_line.price_minor.checked_mul(i64::from(cart_line.quantity)).ok_or_else(too_much)?;
-        total_minor = total_minor.checked_add(line_total).ok_or_else(too_much)?;
-        items.push(OrderItem {
-            line,
-            product_id: cart_line.product_id,
-            name: cart_line.name,
-            quantity: cart_line.quantity,
-            price_minor: cart_line.price_minor,
-            total_minor: line_total,
-        });
+impl NewOrder {
+    /// The order of a cart's lines, at their prices of now.
+    fn of(cart_id: CartId, lines: Vec<CartLine>, now: DateTime<Utc>) -> Result<Self, ApiError> {
+        let too_much = || ApiError::conflict("total-too-large", "the order's total is out of range");
+        let currency = lines.first().map(|line| line.currency.clone()).unwrap_or_default();
+        let categories = lines.iter().map(|line| line.category_id).collect();
+        let mut items = Vec::with_capacity(lines.len());
+        let mut total_minor: i64 = 0;
+        for (line, cart_line) in (1..).zip(lines) {
+            let line_total =
+                cart_line.price_minor.checked_mul(i64::from(cart_line.quantity)).ok_or_else(too_much)?;
+            total_minor = total_minor.checked_add(line_total).ok_or_else(too_much)?;
+            items.push(OrderItem {
+                line,
+                product_id: cart_line.product_id,
+                name: cart_line.name,
+                quantity: cart_line.quantity,
+                price_minor: cart_line.price_minor,
+                total_minor: line_total,
+            });
+        }
+        let order = Order {
+            id: OrderId::random(),
+            cart_id,
+            status: "placed".to_owned(),
+            currency,
+            total_minor,
+            items,
+            created_at: now,
+        };
+        Ok(NewOrder { order, categories })
     }
-    let order = Order {
-        id: OrderId::random(),
-        cart_id,
-        status: "placed".to_owned(),
-        currency,
-        total_minor,
-        items,
-        created_at: now,
-    };
+}
+
+async fn insert(tx: &mut PgConnection, order: &Order, visitor: &Visitor) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO orders (id, cart_id, anonymous_id, session_id, status, currency, total_minor, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(order.id)
-    .bind(cart_id)
+    .bind(order.cart_id)
     .bind(&visitor.anonymous_id)
     .bind(&visitor.session_id)
     .bind(&order.status)
     .bind(&order.currency)
     .bind(order.total_minor)
-    .bind(now)
+    .bind(order.created_at)
     .execute(&mut *tx)
     .await?;
     let items = &order.items;
@@ -265,7 +267,7 @@ async fn insert(
     .bind(items.iter().map(|item| item.total_minor).collect::<Vec<_>>())
     .execute(tx)
     .await?;
-    Ok(NewOrder { order, categories })
+    Ok(())
 }
 
 /// `purchase`, then one `purchase_item` per line.

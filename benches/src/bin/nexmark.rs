@@ -75,6 +75,15 @@ struct Report<'a> {
     rows: &'a [Row],
 }
 
+impl Report<'_> {
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        Ok(std::fs::write(path, serde_json::to_vec_pretty(self)?)?)
+    }
+}
+
 /// A query over all runs.
 #[derive(Serialize)]
 struct Row {
@@ -201,13 +210,7 @@ fn compare(cli: &Cli) -> anyhow::Result<()> {
         events_per_second: cli.event_rate,
         rows: &rows,
     };
-    let write = || -> anyhow::Result<()> {
-        if let Some(folder) = cli.out.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        Ok(std::fs::write(&cli.out, serde_json::to_vec_pretty(&report)?)?)
-    };
-    write().with_context(|| format!("cannot write {} (--out)", cli.out.display()))?;
+    report.write(&cli.out).with_context(|| format!("cannot write {} (--out)", cli.out.display()))?;
     println!("\nall figures: {}", cli.out.display());
     Ok(())
 }

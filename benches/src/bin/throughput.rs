@@ -176,12 +176,7 @@ fn compare(cli: &Cli) -> anyhow::Result<()> {
     } else {
         eprintln!("filling a topic at {}", cli.brokers);
         let filled = runtime.block_on(Topic::filled(&cli.brokers, &workload))?;
-        let input = Input::Kafka { brokers: cli.brokers.clone(), topic: filled.name.clone() };
-        let case = |work, queries| Case { input: input.clone(), threads: most, work, queries };
-        cases.push(case(Work::Parse, Vec::new()));
-        cases.push(case(Work::ParseSerde, Vec::new()));
-        cases.push(case(Work::Engine, Query::ALL.to_vec()));
-        cases.push(case(Work::EngineWithUpdates, Query::ALL.to_vec()));
+        cases.extend(kafka_cases(&cli.brokers, &filled, most));
         topic = Some(filled);
     }
     let pinned = run::can_pin();
@@ -208,6 +203,18 @@ fn compare(cli: &Cli) -> anyhow::Result<()> {
     let report =
         Report { workload: Some(&workload), bytes: Some(file.bytes), ..Report::new(&machine, pinned, &rows) };
     report.write(cli, "throughput.json")
+}
+
+/// The bare parse and the engine, from Kafka.
+fn kafka_cases(brokers: &str, topic: &Topic, threads: usize) -> [Case; 4] {
+    let input = Input::Kafka { brokers: brokers.to_owned(), topic: topic.name.clone() };
+    let case = |work, queries| Case { input: input.clone(), threads, work, queries };
+    [
+        case(Work::Parse, Vec::new()),
+        case(Work::ParseSerde, Vec::new()),
+        case(Work::Engine, Query::ALL.to_vec()),
+        case(Work::EngineWithUpdates, Query::ALL.to_vec()),
+    ]
 }
 
 /// The hand-written program, the bare parse and the engine, for all three queries and for each.

@@ -113,6 +113,20 @@ struct Message {
     highest_ms: i64,
 }
 
+/// Sends a chunk's rows to their threads. A thread that is gone has failed, and says so itself: then there is nothing
+/// more to do.
+fn hand_over(
+    senders: &[Sender<Message>],
+    chunk: u64,
+    text: Vec<u8>,
+    rows: Vec<Vec<Row>>,
+    highest_ms: i64,
+) -> bool {
+    let text = Arc::new(text);
+    let message = |rows| Message { chunk, text: Arc::clone(&text), rows, highest_ms };
+    senders.iter().zip(rows).all(|(sender, rows)| sender.send(message(rows)).is_ok())
+}
+
 struct Thread<'a> {
     id: usize,
     shared: &'a Shared<'a>,
@@ -169,7 +183,6 @@ impl<'a> Thread<'a> {
 
     fn together(&mut self, senders: &[Sender<Message>], inbox: &Receiver<Message>) -> anyhow::Result<()> {
         let by_session = self.wanted.funnel || self.wanted.sessions;
-        let chunks = self.shared.length.div_ceil(CHUNK_BYTES);
         let mut turn = Turn::default();
         let mut highest_ms = i64::MIN;
         // Buffers whose rows have been worked on are used again: fresh memory must be cleared first.
@@ -214,32 +227,35 @@ impl<'a> Thread<'a> {
                 continue;
             }
             text.append(&mut more);
-            let text = Arc::new(text);
-            for (sender, rows) in senders.iter().zip(rows) {
-                let message = Message { chunk, text: Arc::clone(&text), rows, highest_ms };
-                // A thread that is gone has failed, and says so itself.
-                if sender.send(message).is_err() {
-                    return Ok(());
-                }
+            if !hand_over(senders, chunk, text, rows, highest_ms) {
+                return Ok(());
             }
-            drop(text);
             for message in inbox.try_iter() {
                 turn.waiting.insert(message.chunk, message);
             }
             self.work_off(&mut turn, &mut texts, &mut free)?;
         }
-        while by_session && turn.next < chunks {
-            match inbox.recv_timeout(std::time::Duration::from_millis(100)) {
-                Ok(message) => {
-                    turn.waiting.insert(message.chunk, message);
-                    self.work_off(&mut turn, &mut texts, &mut free)?;
-                }
-                Err(_) if self.shared.failed.load(Ordering::Relaxed) => return Ok(()),
-                Err(_) => {}
-            }
+        if by_session && !self.work_off_rest(&mut turn, inbox)? {
+            return Ok(());
         }
         self.finish();
         Ok(())
+    }
+
+    /// Counts what the others still send; whether all of them came to their end.
+    fn work_off_rest(&mut self, turn: &mut Turn, inbox: &Receiver<Message>) -> anyhow::Result<bool> {
+        let (mut texts, mut free) = (Vec::new(), Vec::new());
+        while turn.next < self.shared.length.div_ceil(CHUNK_BYTES) {
+            match inbox.recv_timeout(std::time::Duration::from_millis(100)) {
+                Ok(message) => {
+                    turn.waiting.insert(message.chunk, message);
+                    self.work_off(turn, &mut texts, &mut free)?;
+                }
+                Err(_) if self.shared.failed.load(Ordering::Relaxed) => return Ok(false),
+                Err(_) => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Counts the rows whose turn it is.

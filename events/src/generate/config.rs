@@ -140,7 +140,29 @@ impl GeneratorConfig {
     /// [`Error::Setting`] for the first setting out of bounds. The products are checked by
     /// [`crate::Catalogue`].
     pub fn validate(&self) -> Result<(), Error> {
-        let wrong = |setting, problem: String| Err(Error::Setting { setting, problem });
+        self.validate_shares()?;
+        if !(0.001..=1_000_000.0).contains(&self.events_per_second) {
+            let problem = format!("is {}; use 0.001 to 1000000", self.events_per_second);
+            return wrong("events_per_second", problem);
+        }
+        if !(1970..=2999).contains(&self.start.year()) {
+            return wrong("start", format!("is in the year {}; use 1970 to 2999", self.start.year()));
+        }
+        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return wrong("currency", format!("is {:?}; use an ISO 4217 code like EUR", self.currency));
+        }
+        self.validate_disorder()?;
+        for (setting, most) in
+            [("max_active_visitors", self.max_active_visitors), ("max_away_visitors", self.max_away_visitors)]
+        {
+            if !(1..=4_000_000).contains(&most) {
+                return wrong(setting, format!("is {most}; use 1 to 4000000"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_shares(&self) -> Result<(), Error> {
         let f = &self.funnel;
         let shares = [
             ("funnel.cart", f.cart, 1.0),
@@ -164,21 +186,14 @@ impl GeneratorConfig {
             }
         }
         if self.bot_share + self.staff_share + self.test_share > 1.0 {
-            return wrong(
-                "bot_share",
-                "with staff_share and test_share is above 1; lower one of them".to_owned(),
-            );
+            let problem = "with staff_share and test_share is above 1; lower one of them";
+            return wrong("bot_share", problem.to_owned());
         }
-        if !(0.001..=1_000_000.0).contains(&self.events_per_second) {
-            let problem = format!("is {}; use 0.001 to 1000000", self.events_per_second);
-            return wrong("events_per_second", problem);
-        }
-        if !(1970..=2999).contains(&self.start.year()) {
-            return wrong("start", format!("is in the year {}; use 1970 to 2999", self.start.year()));
-        }
-        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return wrong("currency", format!("is {:?}; use an ISO 4217 code like EUR", self.currency));
-        }
+        Ok(())
+    }
+
+    /// How far records may come after their turn, and how many wait for that in memory.
+    fn validate_disorder(&self) -> Result<(), Error> {
         if self.max_disorder > HOUR {
             return wrong("max_disorder", format!("is {:?}; use at most an hour", self.max_disorder));
         }
@@ -191,7 +206,6 @@ impl GeneratorConfig {
                 format!("starts at {low:?}; it must start above max_disorder, {:?}", self.max_disorder);
             return wrong("late_by", problem);
         }
-        // Held records wait in memory.
         let held = [
             ("max_disorder", self.events_per_second * self.max_disorder.as_secs_f64()),
             ("late_by", self.events_per_second * self.late_share * high.as_secs_f64()),
@@ -202,15 +216,12 @@ impl GeneratorConfig {
                 return wrong(setting, problem);
             }
         }
-        for (setting, most) in
-            [("max_active_visitors", self.max_active_visitors), ("max_away_visitors", self.max_away_visitors)]
-        {
-            if !(1..=4_000_000).contains(&most) {
-                return wrong(setting, format!("is {most}; use 1 to 4000000"));
-            }
-        }
         Ok(())
     }
+}
+
+fn wrong(setting: &'static str, problem: String) -> Result<(), Error> {
+    Err(Error::Setting { setting, problem })
 }
 
 #[cfg(test)]

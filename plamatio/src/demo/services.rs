@@ -84,63 +84,12 @@ impl Services {
 
     async fn start_postgres(&mut self, folder: &Path) -> anyhow::Result<String> {
         let bin = postgres_folder().context("postgresql is not installed")?;
-        let root = is_root();
-        // The server refuses to run as root; its own user may not be able to get into our folder.
-        let data = if root {
-            let folder = std::env::temp_dir().join(format!("plamatio-demo-postgres-{}", std::process::id()));
-            std::fs::create_dir_all(&folder)?;
-            self.temporary = Some(folder.clone());
-            let owned = std::process::Command::new("chown").arg("postgres").arg(&folder).status()?;
-            anyhow::ensure!(owned.success(), "there is no user postgres to run it as");
-            folder.join("data")
-        } else {
-            std::fs::create_dir_all(folder.join("postgres"))?;
-            folder.canonicalize()?.join("postgres").join("data")
-        };
-        let run = |program: &Path| {
-            if root {
-                let mut command = Command::new("setpriv");
-                command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
-                command
-            } else {
-                Command::new(program)
-            }
-        };
-        let mut init = run(&bin.join("initdb"));
-        init.arg("-D").arg(&data).args([
-            "-A",
-            "trust",
-            "-U",
-            "plamatio",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--locale=C",
-        ]);
-        let output =
-            init.stdin(Stdio::null()).current_dir("/").output().await.context("cannot run initdb")?;
-        if !output.status.success() {
-            bail!(
-                "initdb failed: {}",
-                String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()
-            );
-        }
-        let port = free_port()?;
-        let mut server = run(&bin.join("postgres"));
-        server
-            .arg("-D")
-            .arg(&data)
-            .args([
-                "-p",
-                &port.to_string(),
-                "-h",
-                "127.0.0.1",
-                "-c",
-                "unix_socket_directories=",
-                "-c",
-                "fsync=off",
-            ])
-            .current_dir("/");
+        let data = self.postgres_data(folder)?;
+        init_postgres(&bin, &data).await?;
+        let port = free_port()?.to_string();
+        let mut server = of_postgres(&bin.join("postgres"));
+        let settings = ["-h", "127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"];
+        server.arg("-D").arg(&data).args(["-p", &port]).args(settings).current_dir("/");
         let child = spawn(server, &folder.join("postgres.log"))?;
         self.children.push((child, "INT"));
         let url = format!("postgres://plamatio@127.0.0.1:{port}/postgres");
@@ -154,6 +103,20 @@ impl Services {
             "the server did not accept connections within 10 s; see {}",
             folder.join("postgres.log").display()
         )
+    }
+
+    /// Where PostgreSQL's data go. The server refuses to run as root; its own user may not be able to get into our folder.
+    fn postgres_data(&mut self, folder: &Path) -> anyhow::Result<PathBuf> {
+        if !is_root() {
+            std::fs::create_dir_all(folder.join("postgres"))?;
+            return Ok(folder.canonicalize()?.join("postgres").join("data"));
+        }
+        let folder = std::env::temp_dir().join(format!("plamatio-demo-postgres-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        self.temporary = Some(folder.clone());
+        let owned = std::process::Command::new("chown").arg("postgres").arg(&folder).status()?;
+        anyhow::ensure!(owned.success(), "there is no user postgres to run it as");
+        Ok(folder.join("data"))
     }
 
     /// Ends the private instances.
@@ -219,6 +182,28 @@ fn postgres_folder() -> Option<PathBuf> {
     folders.sort();
     folders.reverse();
     find("initdb", &folders)?.parent().map(Path::to_owned)
+}
+
+/// A program of PostgreSQL, as its own user where we are root.
+fn of_postgres(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+    command
+}
+
+async fn init_postgres(bin: &Path, data: &Path) -> anyhow::Result<()> {
+    let mut init = of_postgres(&bin.join("initdb"));
+    let settings = ["-A", "trust", "-U", "plamatio", "--no-sync", "-E", "UTF8", "--locale=C"];
+    init.arg("-D").arg(data).args(settings);
+    let output = init.stdin(Stdio::null()).current_dir("/").output().await.context("cannot run initdb")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("initdb failed: {}", said.lines().last().unwrap_or_default());
+    }
+    Ok(())
 }
 
 fn is_root() -> bool {

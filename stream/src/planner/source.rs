@@ -20,50 +20,15 @@ pub(super) fn source(
     table: &TableDef,
     wanted: &BTreeSet<&str>,
 ) -> Result<SourcePlan, StreamError> {
-    let connector = table.connector();
-    if connector.is_empty() {
-        return Err(StreamError::MissingOption { table: table.name.clone(), option: "connector".to_owned() });
-    }
-    let Some(factory) = connectors.sources.get(&connector) else {
-        let known = connectors.sources.names().collect::<Vec<_>>().join("', '");
-        return Err(table
-            .options
-            .bad("connector", &format!("a connector for sources; these are: '{known}'")));
-    };
+    let factory = factory_of(connectors, table)?;
     let options = SourceOptions::read(table)?;
     factory.validate(table)?;
+    check_key(table, &options.deduplicate_key)?;
 
-    let is_nested = |key: &String| {
-        let column = table.columns.iter().find(|column| column.name == *key);
-        column.is_some_and(|column| column.data_type.is_nested())
-    };
-    if options.deduplicate_key.iter().any(is_nested) {
-        return Err(table
-            .options
-            .bad("deduplicate.key", "a list of columns that are no arrays, rows or maps"));
-    }
     let mut needed: BTreeSet<&str> = wanted.clone();
     needed.extend(table.watermark.as_ref().map(|watermark| watermark.column.as_str()));
     needed.extend(options.deduplicate_key.iter().map(String::as_str));
-    // A generated column needs the columns of its expression.
-    let mut inputs: BTreeSet<String> = BTreeSet::new();
-    for column in table.columns.iter().filter(|column| needed.contains(column.name.as_str())) {
-        match &column.kind {
-            ColumnKind::Physical | ColumnKind::FromSource { .. } => {
-                inputs.insert(column.name.clone());
-            }
-            ColumnKind::Generated(expr) => {
-                inputs.extend(expr.column_refs().into_iter().map(|c| c.name.clone()))
-            }
-            ColumnKind::Metadata(_) => {
-                let message = format!(
-                    "metadata column '{}' of table {} can only be written, not read",
-                    column.name, table.name
-                );
-                return Err(catalog.error(catalog.place(&table.name, &column.name), message).into());
-            }
-        }
-    }
+    let inputs = inputs(catalog, table, &needed)?;
     let field = |column: &ColumnDef| Arc::new(Field::new(&column.name, column.data_type.clone(), true));
     let (mut fields, mut metadata): (Vec<Arc<Field>>, Vec<_>) = (Vec::new(), Vec::new());
     for column in table.columns.iter().filter(|column| inputs.contains(&column.name)) {
@@ -108,6 +73,62 @@ pub(super) fn source(
         time_column,
         deduplicate_columns,
     })
+}
+
+/// What makes sources of the table's connector.
+fn factory_of<'a>(
+    connectors: &'a Connectors,
+    table: &TableDef,
+) -> Result<&'a Arc<dyn SourceFactory>, StreamError> {
+    let connector = table.connector();
+    if connector.is_empty() {
+        return Err(StreamError::MissingOption { table: table.name.clone(), option: "connector".to_owned() });
+    }
+    connectors.sources.get(&connector).ok_or_else(|| {
+        let known = connectors.sources.names().collect::<Vec<_>>().join("', '");
+        table.options.bad("connector", &format!("a connector for sources; these are: '{known}'"))
+    })
+}
+
+/// Keys are compared as bytes, which what is nested has none of.
+fn check_key(table: &TableDef, key: &[String]) -> Result<(), StreamError> {
+    let is_nested = |key: &String| {
+        let column = table.columns.iter().find(|column| column.name == *key);
+        column.is_some_and(|column| column.data_type.is_nested())
+    };
+    if key.iter().any(is_nested) {
+        return Err(table
+            .options
+            .bad("deduplicate.key", "a list of columns that are no arrays, rows or maps"));
+    }
+    Ok(())
+}
+
+/// The columns that are read for those that are needed: a generated column needs those of its expression.
+fn inputs(
+    catalog: &Catalog,
+    table: &TableDef,
+    needed: &BTreeSet<&str>,
+) -> Result<BTreeSet<String>, StreamError> {
+    let mut inputs: BTreeSet<String> = BTreeSet::new();
+    for column in table.columns.iter().filter(|column| needed.contains(column.name.as_str())) {
+        match &column.kind {
+            ColumnKind::Physical | ColumnKind::FromSource { .. } => {
+                inputs.insert(column.name.clone());
+            }
+            ColumnKind::Generated(expr) => {
+                inputs.extend(expr.column_refs().into_iter().map(|c| c.name.clone()))
+            }
+            ColumnKind::Metadata(_) => {
+                let message = format!(
+                    "metadata column '{}' of table {} can only be written, not read",
+                    column.name, table.name
+                );
+                return Err(catalog.error(catalog.place(&table.name, &column.name), message).into());
+            }
+        }
+    }
+    Ok(inputs)
 }
 
 /// Whether records of the table's connector have the metadata of a column.

@@ -19,15 +19,13 @@ use tokio::{
 
 pub use super::status::Status;
 use super::{
-    checkpoint::CheckpointStore,
     clock::Clock,
     coordinator::Coordinator,
     driver::{Driver, FromWorker},
     graph::Graph,
     inputs::{self, Input, worker_sources},
-    known::Known,
     messages::{Control, MERGE_QUEUE, ToMerge},
-    open,
+    open::Opened,
     promises::Promises,
     sink_task::{self, ToSink},
     worker::Worker,
@@ -36,7 +34,7 @@ use crate::{
     error::StreamError,
     format::FormatRegistry,
     ledger::Ledger,
-    planner::{Connectors, JobPlan, SinkPlan},
+    planner::{Connectors, JobPlan},
     sink::Sink,
     table::TableDef,
     time::{Epoch, Watermark},
@@ -76,35 +74,23 @@ impl Job {
         connectors: &Connectors,
         options: JobOptions,
     ) -> Result<Job, StreamError> {
-        let letters = options.dead_letters.map(|table| open::letters_plan(table, connectors)).transpose()?;
-        let known = Known::of(&plan, letters.as_ref());
-        let store = options.state.as_ref().map(CheckpointStore::new);
-        let checkpoint = match &store {
-            Some(store) => open::restored(store, &known, options.may_drop_state)?,
-            None => None,
-        };
-        let sources = open::open_sources(&plan, connectors).await?;
-        let sink_plans: Vec<&SinkPlan> = plan.sinks.iter().chain(&letters).collect();
-        let mut sinks = open::open_sinks(&sink_plans, connectors).await?;
-        let sink_tables: Vec<TableDef> = sink_plans.iter().map(|sink| sink.table.clone()).collect();
-        if let Some(checkpoint) = &checkpoint {
-            open::commit_again(checkpoint, &known, &mut sinks).await?;
-        }
-        let checkpoint = checkpoint.unwrap_or_default();
+        let JobOptions { name, state, may_drop_state, dead_letters, clock, parallelism } = options;
+        let opened = Opened::of(&plan, connectors, dead_letters, (state, may_drop_state)).await?;
+        let Opened { known, store, checkpoint, sources, sinks, sink_tables } = opened;
         let status = Arc::new(Status::new(&plan, &sink_tables, &checkpoint));
         // Epochs rise over restarts with a checkpoint by counting on, and without one by the clock.
-        let millis = u64::try_from((options.clock)() / 1_000).unwrap_or_default();
+        let millis = u64::try_from(clock() / 1_000).unwrap_or_default();
         let epoch = Epoch::new(millis).max(checkpoint.epoch.next());
         let promised = inputs::promised(&known, &checkpoint);
         let control = Arc::new(control(epoch, &promised));
         let inputs = inputs::inputs(&plan, sources.clone(), (&checkpoint, &promised), store.is_some())?;
-        let cores = options.parallelism.unwrap_or_else(cores);
+        let cores = parallelism.unwrap_or_else(cores);
         let (merge_sender, merge_inbox) = mpsc::channel(MERGE_QUEUE);
         let workers = Workers {
             plan: &plan,
             formats: &connectors.formats,
             inputs: &inputs,
-            clock: &options.clock,
+            clock: &clock,
             epoch,
             merge: merge_sender,
         };
@@ -134,7 +120,7 @@ impl Job {
             known,
             letters: Vec::new(),
             restored: checkpoint.ledger,
-            name: options.name,
+            name,
         };
         // Operators compute: on a thread of their own they keep nobody waiting who serves requests.
         let runtime = Handle::current();

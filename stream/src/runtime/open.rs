@@ -1,7 +1,7 @@
 //! What a job does before it runs: its checkpoint is found and held against it, sources and sinks are opened, and what was
 //! pre-committed is committed.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     checkpoint::{Checkpoint, CheckpointStore},
@@ -16,11 +16,48 @@ use crate::{
     table::TableDef,
 };
 
+/// What a job has before it runs.
+pub(super) struct Opened {
+    pub(super) known: Known,
+    /// Where checkpoints go.
+    pub(super) store: Option<CheckpointStore>,
+    /// Where the last run ended, or nothing yet.
+    pub(super) checkpoint: Checkpoint,
+    pub(super) sources: Vec<Arc<dyn Source>>,
+    /// Those of the queries, then that of what is set aside.
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) sink_tables: Vec<TableDef>,
+}
+
+impl Opened {
+    /// Opens all that the plan names. `state` is where checkpoints go, and whether what does not fit there may be dropped.
+    pub(super) async fn of(
+        plan: &JobPlan,
+        connectors: &Connectors,
+        dead_letters: Option<TableDef>,
+        (state, may_drop): (Option<PathBuf>, bool),
+    ) -> Result<Self, StreamError> {
+        let letters = dead_letters.map(|table| letters_plan(table, connectors)).transpose()?;
+        let known = Known::of(plan, letters.as_ref());
+        let store = state.as_ref().map(CheckpointStore::new);
+        let checkpoint = match &store {
+            Some(store) => restored(store, &known, may_drop)?,
+            None => None,
+        };
+        let sources = open_sources(plan, connectors).await?;
+        let sink_plans: Vec<&SinkPlan> = plan.sinks.iter().chain(&letters).collect();
+        let mut sinks = open_sinks(&sink_plans, connectors).await?;
+        let sink_tables = sink_plans.iter().map(|sink| sink.table.clone()).collect();
+        if let Some(checkpoint) = &checkpoint {
+            commit_again(checkpoint, &known, &mut sinks).await?;
+        }
+        let checkpoint = checkpoint.unwrap_or_default();
+        Ok(Opened { known, store, checkpoint, sources, sinks, sink_tables })
+    }
+}
+
 /// Connects to all sources.
-pub(super) async fn open_sources(
-    plan: &JobPlan,
-    connectors: &Connectors,
-) -> Result<Vec<Arc<dyn Source>>, StreamError> {
+async fn open_sources(plan: &JobPlan, connectors: &Connectors) -> Result<Vec<Arc<dyn Source>>, StreamError> {
     let mut opened = Vec::new();
     for source in &plan.sources {
         let connector = source.table.connector();
@@ -33,10 +70,7 @@ pub(super) async fn open_sources(
 }
 
 /// Connects to all sinks.
-pub(super) async fn open_sinks(
-    plans: &[&SinkPlan],
-    connectors: &Connectors,
-) -> Result<Vec<Box<dyn Sink>>, StreamError> {
+async fn open_sinks(plans: &[&SinkPlan], connectors: &Connectors) -> Result<Vec<Box<dyn Sink>>, StreamError> {
     let mut sinks = Vec::new();
     for sink in plans {
         sinks.push(sink_factory(&sink.table, connectors)?.open(&sink.table).await?);
@@ -54,14 +88,14 @@ fn sink_factory<'a>(
 }
 
 /// The sink of what is set aside, its options looked at.
-pub(super) fn letters_plan(table: TableDef, connectors: &Connectors) -> Result<SinkPlan, StreamError> {
+fn letters_plan(table: TableDef, connectors: &Connectors) -> Result<SinkPlan, StreamError> {
     let factory = sink_factory(&table, connectors)?;
     factory.validate(&table)?;
     SinkPlan::of(table, factory, EmitMode::Final)
 }
 
 /// The newest checkpoint, if there is one; an error before any state is read if it does not fit the job.
-pub(super) fn restored(
+fn restored(
     store: &CheckpointStore,
     known: &Known,
     may_drop: bool,
@@ -76,7 +110,7 @@ pub(super) fn restored(
 }
 
 /// What the last run pre-committed may not be visible yet; a sink that has it already does nothing.
-pub(super) async fn commit_again(
+async fn commit_again(
     checkpoint: &Checkpoint,
     known: &Known,
     sinks: &mut [Box<dyn Sink>],

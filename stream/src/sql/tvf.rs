@@ -17,7 +17,7 @@
 //! (`DATA =>`, `TIMECOL =>`, `SIZE =>`, `SLIDE =>`, `STEP =>`, `GAP =>`, and but for sessions `OFFSET =>`). The new tokens carry the place of the ones they
 //! stand for.
 
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::tokens::{identifier, is_word, keyword, place};
 use crate::error::SqlError;
@@ -58,7 +58,8 @@ pub(crate) fn rewrite(script: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<To
                 if tokens.get(outer).map(|t| &t.token) != Some(&Token::RParen) {
                     return Err(unclosed(script, &tokens[index + 1]));
                 }
-                expand(script, &tokens[open - 1], &tokens[open + 1..close], &mut out)?;
+                let function = &tokens[open - 1];
+                Call::read(script, function, &tokens[open + 1..close])?.write(function.span, &mut out);
                 index = outer + 1;
             }
         }
@@ -98,93 +99,100 @@ fn unclosed(script: &str, token: &TokenWithSpan) -> SqlError {
     SqlError::at(script, place(token.span.start), "this parenthesis is not closed where expected")
 }
 
-/// Writes the subquery for one call.
-fn expand(
-    script: &str,
-    function: &TokenWithSpan,
-    arguments: &[TokenWithSpan],
-    out: &mut Vec<TokenWithSpan>,
-) -> Result<(), SqlError> {
-    let span = function.span;
-    let at = |token: &TokenWithSpan, message: &str| SqlError::at(script, place(token.span.start), message);
-    let Some((name, interval_names, example)) =
-        FUNCTIONS.iter().find(|(name, ..)| is_word(&function.token, name))
-    else {
-        return Err(at(function, &format!("unknown window function {}", function.token))
-            .with_help("the window functions are TUMBLE, HOP, CUMULATE and SESSION"));
-    };
-    let usage =
-        |token: &TokenWithSpan, message: &str| at(token, message).with_help(format!("write {example}"));
+/// A call, taken apart.
+struct Call {
+    name: &'static str,
+    table: Vec<TokenWithSpan>,
+    partition_by: Vec<TokenWithSpan>,
+    time: Vec<TokenWithSpan>,
+    intervals: Vec<Vec<TokenWithSpan>>,
+}
 
-    let is_session = *name == "SESSION";
-    let interval_names: Vec<&str> =
-        interval_names.iter().copied().chain((!is_session).then_some("OFFSET")).collect();
-
-    // Sort the arguments into data, time column and intervals.
-    let mut slots: Vec<Option<Vec<TokenWithSpan>>> = vec![None; 2 + interval_names.len()];
-    for (position, argument) in split_commas(arguments).into_iter().enumerate() {
-        let first = argument.first().ok_or_else(|| usage(function, "an argument is empty"))?;
-        let (slot, value) = match argument.get(1).map(|t| &t.token) {
-            Some(Token::RArrow) => {
-                let names = ["DATA", "TIMECOL"].iter().chain(interval_names.iter());
-                let slot = names.clone().position(|n| is_word(&first.token, n)).ok_or_else(|| {
-                    at(first, &format!("{name} has no argument {}", first.token)).with_help(format!(
-                        "its arguments are {}",
-                        names.copied().collect::<Vec<_>>().join(", ")
-                    ))
-                })?;
-                (slot, &argument[2..])
-            }
-            _ => (position, &argument[..]),
+impl Call {
+    fn read(script: &str, function: &TokenWithSpan, arguments: &[TokenWithSpan]) -> Result<Self, SqlError> {
+        let at =
+            |token: &TokenWithSpan, message: &str| SqlError::at(script, place(token.span.start), message);
+        let Some((name, interval_names, example)) =
+            FUNCTIONS.iter().find(|(name, ..)| is_word(&function.token, name))
+        else {
+            return Err(at(function, &format!("unknown window function {}", function.token))
+                .with_help("the window functions are TUMBLE, HOP, CUMULATE and SESSION"));
         };
-        match slots.get_mut(slot) {
-            Some(free @ None) => *free = Some(value.to_vec()),
-            _ => return Err(usage(first, &format!("{name} has too many arguments"))),
+        let usage =
+            |token: &TokenWithSpan, message: &str| at(token, message).with_help(format!("write {example}"));
+        let is_session = *name == "SESSION";
+        let mut names = vec!["DATA", "TIMECOL"];
+        names.extend(interval_names.iter().copied().chain((!is_session).then_some("OFFSET")));
+
+        // Data, time column and intervals, in this order.
+        let mut slots: Vec<Option<Vec<TokenWithSpan>>> = vec![None; names.len()];
+        for (position, argument) in split_commas(arguments).into_iter().enumerate() {
+            let first = argument.first().ok_or_else(|| usage(function, "an argument is empty"))?;
+            let (slot, value) = match argument.get(1).map(|t| &t.token) {
+                Some(Token::RArrow) => {
+                    let slot = names.iter().position(|n| is_word(&first.token, n)).ok_or_else(|| {
+                        at(first, &format!("{name} has no argument {}", first.token))
+                            .with_help(format!("its arguments are {}", names.join(", ")))
+                    })?;
+                    (slot, &argument[2..])
+                }
+                _ => (position, &argument[..]),
+            };
+            match slots.get_mut(slot) {
+                Some(free @ None) => *free = Some(value.to_vec()),
+                _ => return Err(usage(first, &format!("{name} has too many arguments"))),
+            }
         }
-    }
-    let mut slots = slots.into_iter();
-    let mut next =
-        |what: &str| slots.next().flatten().ok_or_else(|| usage(function, &format!("{name} lacks {what}")));
-    let (table, partition_by) = data_argument(next("its table")?, |token, message| usage(token, message))?;
-    let time = descriptor(next("DESCRIPTOR(time_column)")?, |token, message| usage(token, message))?;
-    let mut intervals = Vec::new();
-    for interval in interval_names.iter().filter(|name| **name != "OFFSET") {
-        intervals.push(next(&format!("its {interval}"))?);
-    }
-    intervals.extend(slots.next().flatten());
-    if !partition_by.is_empty() && !is_session {
-        return Err(usage(function, &format!("{name} takes no PARTITION BY")));
+        let mut slots = slots.into_iter();
+        let mut next = |what: &str| {
+            slots.next().flatten().ok_or_else(|| usage(function, &format!("{name} lacks {what}")))
+        };
+        let (table, partition_by) = data_argument(next("its table")?, usage)?;
+        let time = descriptor(next("DESCRIPTOR(time_column)")?, usage)?;
+        let mut intervals = Vec::new();
+        for interval in *interval_names {
+            intervals.push(next(&format!("its {interval}"))?);
+        }
+        intervals.extend(slots.next().flatten());
+        if !partition_by.is_empty() && !is_session {
+            return Err(usage(function, &format!("{name} takes no PARTITION BY")));
+        }
+        Ok(Call { name, table, partition_by, time, intervals })
     }
 
-    let token = |token: Token| TokenWithSpan { token, span };
-    out.push(token(Token::LParen));
-    out.push(keyword("SELECT", span));
-    out.push(token(Token::Mul));
-    for (marker, column) in
-        [("__window_start", "window_start"), ("__window_end", "window_end"), ("__window_time", "window_time")]
-    {
-        out.push(token(Token::Comma));
-        out.push(identifier(marker, span));
+    /// Writes its subquery, all of it at one place.
+    fn write(self, span: Span, out: &mut Vec<TokenWithSpan>) {
+        let token = |token: Token| TokenWithSpan { token, span };
         out.push(token(Token::LParen));
-        out.push(token(Token::SingleQuotedString(name.to_lowercase())));
-        out.push(token(Token::Comma));
-        out.extend(time.iter().cloned());
-        for interval in &intervals {
+        out.push(keyword("SELECT", span));
+        out.push(token(Token::Mul));
+        for (marker, column) in [
+            ("__window_start", "window_start"),
+            ("__window_end", "window_end"),
+            ("__window_time", "window_time"),
+        ] {
             out.push(token(Token::Comma));
-            out.extend(interval.iter().cloned());
-        }
-        for column in &partition_by {
+            out.push(identifier(marker, span));
+            out.push(token(Token::LParen));
+            out.push(token(Token::SingleQuotedString(self.name.to_lowercase())));
             out.push(token(Token::Comma));
-            out.push(column.clone());
+            out.extend(self.time.iter().cloned());
+            for interval in &self.intervals {
+                out.push(token(Token::Comma));
+                out.extend(interval.iter().cloned());
+            }
+            for column in &self.partition_by {
+                out.push(token(Token::Comma));
+                out.push(column.clone());
+            }
+            out.push(token(Token::RParen));
+            out.push(keyword("AS", span));
+            out.push(identifier(column, span));
         }
+        out.push(keyword("FROM", span));
+        out.extend(self.table);
         out.push(token(Token::RParen));
-        out.push(keyword("AS", span));
-        out.push(identifier(column, span));
     }
-    out.push(keyword("FROM", span));
-    out.extend(table);
-    out.push(token(Token::RParen));
-    Ok(())
 }
 
 /// `TABLE name [PARTITION BY a, b]`: the name's tokens and the columns.

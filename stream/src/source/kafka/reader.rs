@@ -126,6 +126,17 @@ impl KafkaReader {
     ) -> Self {
         KafkaReader { config, consumer, indexes, reading, lost: 0, warned: None, asked: None }
     }
+
+    /// What the consumer says besides records.
+    fn heed(&mut self, errors: Vec<KafkaError>) -> Result<(), StreamError> {
+        for error in errors {
+            match error {
+                KafkaError::PartitionEOF(partition) => self.reached_end(partition)?,
+                error => self.failed(error)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Reader for KafkaReader {
@@ -178,12 +189,7 @@ impl Reader for KafkaReader {
                     }
                 }
             }
-            for error in errors {
-                match error {
-                    KafkaError::PartitionEOF(partition) => self.reached_end(partition)?,
-                    error => self.failed(error)?,
-                }
-            }
+            self.heed(errors)?;
         }
         Ok(match records {
             0 if self.reading.iter().all(|reading| reading.done) => Polled::End,
