@@ -1,13 +1,13 @@
 //! From the bytes of records to Arrow columns.
 //!
-//! Which decoder a table has follows from its [format](crate::format). A [`Decoder`] is given the records of one partition in order; it builds one batch per call, of the columns
+//! Which decoder a table has follows from its format. A [`Decoder`] is given the records of one partition in order; it builds one batch per call, of the columns
 //! that its [plan](plan::DecodePlan) asks for. A record that cannot be decoded is left out of the batch and
 //! reported with its reason, so that it can be set aside with its bytes; it never affects its neighbours.
 
-pub mod csv;
+pub(crate) mod csv;
 pub mod json;
 pub mod plan;
-pub mod raw;
+pub(crate) mod raw;
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 

@@ -155,11 +155,11 @@ pub struct SqlError {
     /// What is wrong, lower case, no final stop.
     pub message: String,
     /// Line and column, from 1, where known.
-    pub place: Option<Place>,
+    pub(crate) place: Option<Place>,
     /// The text of that line.
-    pub line_text: Option<String>,
+    pub(crate) line_text: Option<String>,
     /// What would work.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl SqlError {
@@ -171,7 +171,7 @@ impl SqlError {
 
     /// The same error with a remedy.
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -43,7 +43,7 @@ pub struct SourceCounters {
 
 impl SourceCounters {
     /// Adds a batch.
-    pub fn add(&self, counts: &SourceLedger) {
+    pub(crate) fn add(&self, counts: &SourceLedger) {
         self.read.fetch_add(counts.read, Ordering::Relaxed);
         self.bytes.fetch_add(counts.bytes, Ordering::Relaxed);
         self.on_time.fetch_add(counts.on_time, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl SourceCounters {
     }
 
     /// Notes the highest event time seen, in microseconds.
-    pub fn saw_event_time(&self, micros: i64) {
+    pub(crate) fn saw_event_time(&self, micros: i64) {
         self.max_event_time_us.fetch_max(micros, Ordering::Relaxed);
     }
 
@@ -83,7 +83,7 @@ pub struct SinkCounters {
 
 impl SinkCounters {
     /// Adds rows handed to the sink.
-    pub fn add(&self, rows: u64, is_final: bool) {
+    pub(crate) fn add(&self, rows: u64, is_final: bool) {
         let counter = if is_final { &self.finals } else { &self.provisional };
         counter.fetch_add(rows, Ordering::Relaxed);
     }
@@ -127,7 +127,7 @@ pub struct SourceLedger {
 
 impl SourceLedger {
     /// Adds other counts.
-    pub fn add(&mut self, more: &SourceLedger) {
+    pub(crate) fn add(&mut self, more: &SourceLedger) {
         self.read += more.read;
         self.bytes += more.bytes;
         self.on_time += more.on_time;

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`sql`] | text to statements |
 //! | [`planner`] | statements to a job graph, through DataFusion's planner and optimiser |
-//! | [`source`], [`decode`], [`format`](mod@format) | bytes in, columns out; what the bytes mean |
+//! | [`source`], [`decode`], `format` | bytes in, columns out; what the bytes mean |
 //! | [`operator`] | the streaming operators: filters, windows, ranks |
 //! | [`window`], [`time`] | window arithmetic; watermarks, epochs, offsets |
 //! | [`runtime`] | threads, channels, checkpoints: what makes a graph run |
@@ -19,7 +19,7 @@
 
 pub mod decode;
 pub mod error;
-pub mod format;
+mod format;
 pub mod ledger;
 pub mod operator;
 pub mod options;

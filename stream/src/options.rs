@@ -66,7 +66,7 @@ impl Options {
     }
 
     /// `true` or `false`.
-    pub fn bool_or(&self, name: &str, default: bool) -> Result<bool, StreamError> {
+    pub(crate) fn bool_or(&self, name: &str, default: bool) -> Result<bool, StreamError> {
         self.parse_or(name, default, "'true' or 'false'")
     }
 

@@ -7,7 +7,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`catalog`] | `CREATE TABLE` to [`TableDef`](crate::table::TableDef)s that DataFusion can plan against |
+//! | `catalog` | `CREATE TABLE` to [`TableDef`](crate::table::TableDef)s that DataFusion can plan against |
 //! | `attributes` | what is known about the times in a column: event time, a window's bound, under which promise |
 //! | `plan` | what comes out: the parts of a [`JobPlan`] |
 //! | `insert` | what goes into a table: its sink, its queries with its columns |
@@ -15,24 +15,24 @@
 //! | `rules` | windows, aggregates and row numbers become `nodes`, one rule a file |
 //! | `node` | what is asked of a streaming node, and what it may ask of the graph |
 //! | `nodes` | the streaming nodes: what each makes of time, and its operators |
-//! | [`graph`] | the optimised plan to operators, shared where two queries compute the same |
+//! | `graph` | the optimised plan to operators, shared where two queries compute the same |
 //! | `source`, `physical` | what is decoded of a source; expressions that can be evaluated |
 //! | `optimize` | the graph made cheaper: what is decoded, what is computed once, how much of a ranking is wanted |
 //! | `canonical`, `relation`, [`identity`] | plans in words; the uid by which state is known again |
 //! | [`explain`] | a planned job as text, JSON or a picture |
 //! | `unnest` | lists as rows |
 //! | `dialect` | what Flink means by an expression, as far as that depends on types |
-//! | [`diagnose`] | DataFusion's errors with their place in the script |
+//! | `diagnose` | DataFusion's errors with their place in the script |
 //!
 //! Planning touches nothing outside: topics, files and Redis are looked at when the job starts.
 
 mod attributes;
 mod canonical;
-pub mod catalog;
-pub mod diagnose;
+mod catalog;
+mod diagnose;
 mod dialect;
 pub mod explain;
-pub mod graph;
+mod graph;
 pub mod identity;
 mod insert;
 mod interval;

@@ -11,17 +11,17 @@
 //! | [`job`] | starts a job and stops it; `open`, `inputs`: what is done before; `status`: what can be asked of it |
 //! | `coordinator` | what is done when: barriers, commits, emissions, the end; pure |
 //! | `driver`, `commit` | the merge thread: closes windows, and does what was decided |
-//! | [`worker`] | a compute thread: the source partitions that belong to it |
-//! | [`messages`] | what compute threads and merge thread tell each other |
-//! | [`intake`] | a raw batch made into rows |
-//! | [`partition`] | one partition's progress: who is on time, who is late, who was there before |
-//! | [`deduplicate`] | keys already seen |
+//! | `worker` | a compute thread: the source partitions that belong to it |
+//! | `messages` | what compute threads and merge thread tell each other |
+//! | `intake` | a raw batch made into rows |
+//! | `partition` | one partition's progress: who is on time, who is late, who was there before |
+//! | `deduplicate` | keys already seen |
 //! | [`graph`] | the merge stage: operators, watermarks, what goes to which sink |
-//! | [`sink_task`] | drives one sink |
-//! | [`promises`] | what the job has promised, where idle partitions wake up |
+//! | `sink_task` | drives one sink |
+//! | `promises` | what the job has promised, where idle partitions wake up |
 //! | [`dead_letters`] | what is set aside, with its bytes |
-//! | [`checkpoint`] | state to files and back |
-//! | [`known`], [`compatible`] | what of a job has state; whether it can go on from a checkpoint |
+//! | `checkpoint` | state to files and back |
+//! | `known`, `compatible` | what of a job has state; whether it can go on from a checkpoint |
 //! | [`clock`] | the one place where time of day comes in |
 //!
 //! # Epochs
@@ -33,24 +33,24 @@
 //! sources are told their positions. A restart reads the newest checkpoint, commits its tokens again (sinks
 //! ignore a repetition), and goes on behind it.
 
-pub mod checkpoint;
+mod checkpoint;
 pub mod clock;
 mod commit;
-pub mod compatible;
+mod compatible;
 mod coordinator;
 pub mod dead_letters;
-pub mod deduplicate;
+mod deduplicate;
 mod driver;
 pub mod graph;
 mod inputs;
-pub mod intake;
+mod intake;
 pub mod job;
-pub mod known;
-pub mod messages;
+mod known;
+mod messages;
 mod metadata;
 mod open;
-pub mod partition;
-pub mod promises;
-pub mod sink_task;
+mod partition;
+mod promises;
+mod sink_task;
 mod status;
-pub mod worker;
+mod worker;

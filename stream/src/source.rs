@@ -14,8 +14,8 @@
 //!   that keep no positions of their own it does nothing.
 //! - An error of a reader ends the job; what can be mended by waiting is waited for inside, with a bound.
 
-pub mod filesystem;
-pub mod kafka;
+mod filesystem;
+mod kafka;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
@@ -75,7 +75,7 @@ impl RawBatch {
     }
 
     /// What came with a record; nothing where that was not kept.
-    pub fn envelope(&self, index: usize) -> Envelope<'_> {
+    pub(crate) fn envelope(&self, index: usize) -> Envelope<'_> {
         let Some(of) = self.envelopes.get(index) else { return Envelope::default() };
         let bytes = |range: &Range<usize>| &self.bytes[range.clone()];
         let header = |(name, value): &(Range<usize>, Option<Range<usize>>)| Header {
@@ -92,7 +92,7 @@ impl RawBatch {
     }
 
     /// Free bytes behind what is filled, to read into; then [`filled`](Self::filled).
-    pub fn room(&mut self, bytes: usize) -> &mut [u8] {
+    pub(crate) fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.filled + bytes;
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
@@ -101,12 +101,12 @@ impl RawBatch {
     }
 
     /// So many bytes of the [`room`](Self::room) have been read into; they are of no record yet.
-    pub fn filled(&mut self, bytes: usize) {
+    pub(crate) fn filled(&mut self, bytes: usize) {
         self.filled = (self.filled + bytes).min(self.bytes.len());
     }
 
     /// Makes filled bytes a record.
-    pub fn mark(&mut self, span: Range<usize>, offset: Offset) {
+    pub(crate) fn mark(&mut self, span: Range<usize>, offset: Offset) {
         debug_assert!(span.end <= self.filled, "a record of bytes that were not read");
         self.spans.push((span, offset));
     }
@@ -135,7 +135,7 @@ impl RawBatch {
     }
 
     /// The bytes that the records lie in, with what is between them.
-    pub fn buffer(&self) -> &[u8] {
+    pub(crate) fn buffer(&self) -> &[u8] {
         &self.bytes[..self.filled]
     }
 
@@ -145,7 +145,7 @@ impl RawBatch {
     }
 
     /// The records' places in [`buffer`](Self::buffer), in order.
-    pub fn spans(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+    pub(crate) fn spans(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
         self.spans.iter().map(|(span, _)| span.clone())
     }
 
@@ -155,17 +155,17 @@ impl RawBatch {
     }
 
     /// The position behind the last record.
-    pub fn next_position(&self) -> Option<Offset> {
+    pub(crate) fn next_position(&self) -> Option<Offset> {
         self.spans.last().map(|(_, offset)| offset.next())
     }
 
     /// Numbers the batch as a run of a partition that several threads read; see [`Source::is_shareable`].
-    pub fn set_turn(&mut self, turn: u64) {
+    pub(crate) fn set_turn(&mut self, turn: u64) {
         self.turn = Some(turn);
     }
 
     /// Its number among the runs of its partition.
-    pub fn turn(&self) -> Option<u64> {
+    pub(crate) fn turn(&self) -> Option<u64> {
         self.turn
     }
 }
@@ -260,7 +260,7 @@ pub trait Source: Send + Sync {
     fn is_bounded(&self) -> bool;
 
     /// Whether readers on several threads may be given the same partition. Each poll then hands out the next
-    /// run of its records to whoever asks, with a [turn](RawBatch::turn) that counts from 0 without a gap; a
+    /// run of its records to whoever asks, with a turn that counts from 0 without a gap; a
     /// run may be empty. The engine restores the order.
     fn is_shareable(&self) -> bool {
         false
@@ -331,17 +331,17 @@ impl SourceRegistry {
 #[derive(Clone, Debug)]
 pub struct SourceOptions {
     /// `'allowed-lateness'`: how long windows take rows after the watermark passed their end. Default 0.
-    pub allowed_lateness_us: i64,
+    pub(crate) allowed_lateness_us: i64,
     /// `'idle-timeout'`: a partition that has been read to its end and without records for so long no longer holds the
     /// watermark back. Default 30 s; `0 s` turns it off. What is bounded is never idle: it ends.
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// `'max-future'`: how far an event time may lie ahead of the clock; records further ahead are set aside.
     /// Default 10 minutes.
-    pub max_future_us: i64,
+    pub(crate) max_future_us: i64,
     /// `'deduplicate.key'`: columns that identify a record; empty for none.
-    pub deduplicate_key: Vec<String>,
+    pub(crate) deduplicate_key: Vec<String>,
     /// `'deduplicate.horizon'`: how far below the watermark keys are remembered. Default 1 hour.
-    pub deduplicate_horizon_us: i64,
+    pub(crate) deduplicate_horizon_us: i64,
 }
 
 impl SourceOptions {

@@ -4,7 +4,7 @@
 //! it, so that every token keeps its place in the text and no parser is forked:
 //!
 //! - `CREATE TABLE` with `WATERMARK FOR`, `METADATA` columns, computed columns and quoted option names
-//!   ([`ddl`]);
+//!   (`ddl`);
 //! - Flink's window table functions, `TABLE(HOP(TABLE t, DESCRIPTOR(c), …))` ([`tvf`]);
 //! - the columns of its older group windows, `TUMBLE_START(…)` (`group_window`);
 //! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
@@ -14,7 +14,7 @@
 //!
 //! Planning is not done here; see [`crate::planner`].
 
-pub mod ddl;
+pub(crate) mod ddl;
 mod dialect;
 pub mod functions;
 mod grammar;
@@ -25,7 +25,7 @@ mod refused;
 pub mod script;
 mod statement;
 mod syntax;
-pub mod tokens;
+pub(crate) mod tokens;
 pub mod tvf;
-pub mod types;
+pub(crate) mod types;
 pub mod variables;

@@ -14,7 +14,7 @@ pub fn timestamp_type() -> DataType {
 }
 
 /// Metadata that marks a text field as `JSON`: it holds the field of a record as it is written there.
-pub const JSON_METADATA: &str = "plamatio.json";
+pub(crate) const JSON_METADATA: &str = "plamatio.json";
 
 /// A table named in a script: a source, a sink, or both.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct ColumnDef {
 
 impl ColumnDef {
     /// The field that a record is decoded into. NULL is allowed, since JSON may leave any field out.
-    pub fn decoded(&self) -> Field {
+    pub(crate) fn decoded(&self) -> Field {
         let field = Field::new(&self.name, self.data_type.clone(), true);
         match self.is_json {
             true => field.with_metadata([(JSON_METADATA.to_owned(), String::new())].into()),
@@ -86,7 +86,7 @@ pub enum MetadataKey {
 
 impl MetadataKey {
     /// The key of this name, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "is_final" => Some(MetadataKey::IsFinal),
             "epoch" => Some(MetadataKey::Epoch),
@@ -143,7 +143,7 @@ pub enum SourceMetadata {
 
 impl SourceMetadata {
     /// All there are, by name.
-    pub const NAMES: [(&'static str, SourceMetadata); 11] = [
+    pub(crate) const NAMES: [(&'static str, SourceMetadata); 11] = [
         ("key", SourceMetadata::Key),
         ("timestamp", SourceMetadata::Timestamp),
         ("timestamp-type", SourceMetadata::TimestampType),
@@ -158,7 +158,7 @@ impl SourceMetadata {
     ];
 
     /// The one of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, metadata)| *metadata)
     }
 
@@ -168,7 +168,7 @@ impl SourceMetadata {
     }
 
     /// The types that its column may have, the usual one first.
-    pub fn types(self) -> Vec<DataType> {
+    pub(crate) fn types(self) -> Vec<DataType> {
         match self {
             SourceMetadata::Key => vec![DataType::Utf8, DataType::Binary],
             SourceMetadata::Timestamp => vec![timestamp_type(), DataType::Int64],
@@ -183,7 +183,7 @@ impl SourceMetadata {
     }
 
     /// The same in SQL's words, for errors.
-    pub fn expected(self) -> &'static str {
+    pub(crate) fn expected(self) -> &'static str {
         match self {
             SourceMetadata::Key => "STRING or BYTES",
             SourceMetadata::Timestamp => "TIMESTAMP_LTZ(3), or BIGINT for milliseconds",
@@ -227,7 +227,7 @@ impl TableDef {
     }
 
     /// The columns that an `INSERT` fills, by position: all but metadata columns.
-    pub fn insert_columns(&self) -> impl Iterator<Item = &ColumnDef> {
+    pub(crate) fn insert_columns(&self) -> impl Iterator<Item = &ColumnDef> {
         self.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Physical))
     }
 

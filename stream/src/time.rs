@@ -13,13 +13,13 @@ pub struct EventTime(i64);
 
 impl EventTime {
     /// The earliest representable time.
-    pub const MIN: EventTime = EventTime(i64::MIN);
+    pub(crate) const MIN: EventTime = EventTime(i64::MIN);
     /// The latest representable time.
-    pub const MAX: EventTime = EventTime(i64::MAX);
+    pub(crate) const MAX: EventTime = EventTime(i64::MAX);
 
     /// The earliest and the latest time that a 64-bit count of nanoseconds holds, 1677-09-21 and 2262-04-11: what reads
     /// the tables that are written counts so, and fails at a time beyond.
-    pub const NANOS: std::ops::RangeInclusive<i64> = i64::MIN / 1_000..=i64::MAX / 1_000;
+    pub(crate) const NANOS: std::ops::RangeInclusive<i64> = i64::MIN / 1_000..=i64::MAX / 1_000;
 
     /// From microseconds since the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
@@ -32,7 +32,7 @@ impl EventTime {
     }
 
     /// This time moved later by `micros` (earlier when negative), stopping at the ends of the range.
-    pub const fn plus_micros(self, micros: i64) -> Self {
+    pub(crate) const fn plus_micros(self, micros: i64) -> Self {
         EventTime(self.0.saturating_add(micros))
     }
 }
@@ -49,7 +49,7 @@ impl fmt::Display for EventTime {
 /// The promise that no more on-time rows lie below a point in event time.
 ///
 /// A watermark only ever rises; [`Watermark::advance`] is the one way to change it. Streams are combined by
-/// minimum, and an idle stream is left out of the minimum (see [`combine`]).
+/// minimum, and an idle stream is left out of the minimum (see `combine`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Watermark(EventTime);
 
@@ -80,7 +80,7 @@ impl Watermark {
 
     /// The watermark of a column whose values trail this one by `micros`.
     #[must_use]
-    pub fn delayed_by(self, micros: i64) -> Self {
+    pub(crate) fn delayed_by(self, micros: i64) -> Self {
         match self {
             Watermark::START | Watermark::END => self,
             Watermark(time) => Watermark(time.plus_micros(-micros)),
@@ -118,7 +118,7 @@ impl Progress {
 
 /// The watermark of several inputs together: the minimum of the active ones. Where all are idle it is the
 /// maximum, since no input holds the others back; `None` where there is no input.
-pub fn combine(inputs: impl IntoIterator<Item = Progress>) -> Option<Watermark> {
+pub(crate) fn combine(inputs: impl IntoIterator<Item = Progress>) -> Option<Watermark> {
     let (mut active, mut idle) = (None::<Watermark>, None::<Watermark>);
     for input in inputs {
         match input {

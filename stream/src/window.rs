@@ -23,34 +23,34 @@ pub enum WindowSpec {
 /// Windows made of panes: tumbling, hopping, or cumulating.
 ///
 /// All lengths in microseconds. Windows end at multiples of `pane_us`, counted from the Unix epoch plus the offset. The
-/// arithmetic of panes leaves the offset out: who counts in panes takes it [off](Self::shifted) times first.
+/// arithmetic of panes leaves the offset out: who counts in panes takes it off times first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Fixed {
     /// Distance between the ends of windows; positive.
-    pub pane_us: i64,
+    pub(crate) pane_us: i64,
     /// Length of the longest window; a whole multiple of `pane_us`.
-    pub size_us: i64,
+    pub(crate) size_us: i64,
     /// By how much windows are later than they would be counted from the epoch; from 0 to `pane_us`, to `size_us` for
     /// cumulating windows.
-    pub offset_us: i64,
+    pub(crate) offset_us: i64,
     /// Cumulating: windows that begin together grow by a pane until they are `size_us` long. Otherwise all are.
-    pub cumulates: bool,
+    pub(crate) cumulates: bool,
 }
 
 impl Fixed {
     /// Hopping windows of `size_us`, one every `pane_us`; tumbling where the two are equal.
-    pub const fn hop(pane_us: i64, size_us: i64) -> Self {
+    pub(crate) const fn hop(pane_us: i64, size_us: i64) -> Self {
         Fixed { pane_us, size_us, offset_us: 0, cumulates: false }
     }
 
     /// Windows that grow by `pane_us` up to `size_us`.
-    pub const fn cumulate(pane_us: i64, size_us: i64) -> Self {
+    pub(crate) const fn cumulate(pane_us: i64, size_us: i64) -> Self {
         Fixed { pane_us, size_us, offset_us: 0, cumulates: true }
     }
 
     /// The same, later by `offset_us` (earlier when negative).
     #[must_use]
-    pub const fn with_offset(self, offset_us: i64) -> Self {
+    pub(crate) const fn with_offset(self, offset_us: i64) -> Self {
         let period_us = if self.cumulates { self.size_us } else { self.pane_us };
         match offset_us.checked_rem_euclid(period_us) {
             Some(offset_us) => Fixed { offset_us, ..self },
@@ -60,12 +60,12 @@ impl Fixed {
     }
 
     /// A time as panes count it.
-    pub const fn shifted(self, time_us: i64) -> i64 {
+    pub(crate) const fn shifted(self, time_us: i64) -> i64 {
         time_us.saturating_sub(self.offset_us)
     }
 
     /// Start of the window that ends at `end_us`; both without the offset.
-    pub const fn start_of(self, end_us: i64) -> i64 {
+    pub(crate) const fn start_of(self, end_us: i64) -> i64 {
         if self.cumulates {
             return WindowSpec::pane_start(self.size_us, end_us.saturating_sub(1));
         }
@@ -73,13 +73,13 @@ impl Fixed {
     }
 
     /// End of the last window over a pane; both without the offset.
-    pub const fn last_end(self, pane_us: i64) -> i64 {
+    pub(crate) const fn last_end(self, pane_us: i64) -> i64 {
         let from = if self.cumulates { WindowSpec::pane_start(self.size_us, pane_us) } else { pane_us };
         from.saturating_add(self.size_us)
     }
 
     /// The earliest time whose pane is in a window that ends behind `closed_us`; both without the offset.
-    pub const fn open_from(self, closed_us: i64) -> i64 {
+    pub(crate) const fn open_from(self, closed_us: i64) -> i64 {
         if self.cumulates {
             return WindowSpec::pane_start(self.size_us, closed_us);
         }
@@ -94,17 +94,17 @@ fn limit(watermark: Watermark, lateness_us: i64) -> i64 {
 
 impl WindowSpec {
     /// A tumbling window of `size_us`.
-    pub const fn tumble(size_us: i64) -> Self {
+    pub(crate) const fn tumble(size_us: i64) -> Self {
         WindowSpec::Fixed(Fixed::hop(size_us, size_us))
     }
 
     /// Start of the pane that holds `time_us`: the slide-sized slice of time that all its rows share.
-    pub const fn pane_start(slide_us: i64, time_us: i64) -> i64 {
+    pub(crate) const fn pane_start(slide_us: i64, time_us: i64) -> i64 {
         time_us.saturating_sub(time_us.rem_euclid(slide_us))
     }
 
     /// The windows that hold a time, as `[start, end)`, earliest first. A session has none before it is over.
-    pub fn windows_of(self, time_us: i64) -> Result<impl Iterator<Item = (i64, i64)>, StreamError> {
+    pub(crate) fn windows_of(self, time_us: i64) -> Result<impl Iterator<Item = (i64, i64)>, StreamError> {
         let WindowSpec::Fixed(window) = self else {
             return Err(StreamError::internal("a row alone has no session"));
         };
@@ -118,7 +118,7 @@ impl WindowSpec {
     }
 
     /// By how much its windows are later than they would be counted from the epoch.
-    pub const fn offset_us(self) -> i64 {
+    pub(crate) const fn offset_us(self) -> i64 {
         match self {
             WindowSpec::Fixed(window) => window.offset_us,
             WindowSpec::Session { .. } => 0,
@@ -126,7 +126,7 @@ impl WindowSpec {
     }
 
     /// How far before its end a window can start; `None` where there is no bound.
-    pub const fn longest_us(self) -> Option<i64> {
+    pub(crate) const fn longest_us(self) -> Option<i64> {
         match self {
             WindowSpec::Fixed(window) => Some(window.size_us),
             WindowSpec::Session { .. } => None,
@@ -134,7 +134,7 @@ impl WindowSpec {
     }
 
     /// How far before its end a window starts at least; `None` where that is not known.
-    pub const fn shortest_us(self) -> Option<i64> {
+    pub(crate) const fn shortest_us(self) -> Option<i64> {
         match self {
             WindowSpec::Fixed(window) if window.cumulates => Some(window.pane_us),
             WindowSpec::Fixed(window) => Some(window.size_us),
@@ -148,7 +148,7 @@ impl WindowSpec {
     ///
     /// This depends on nothing but the watermark, not even for sessions (where Flink also looks for an open
     /// session to merge with), so that whether a row is refused never depends on how rows were batched. Nor
-    /// does it in which of its windows a late row counts: see [`first_end`](Self::first_end) and
+    /// does it in which of its windows a late row counts: see `first_end` and
     /// [`session_from`](Self::session_from).
     pub const fn accepts_from(self, watermark: Watermark, lateness_us: i64) -> EventTime {
         let closed = watermark.time().micros();
@@ -174,7 +174,7 @@ impl WindowSpec {
 
     /// The end of the first window over a pane that ends behind `closed_us`; of the first of all for `None`. No
     /// window may be left: it is for the caller to have asked [`accepts_from`](Self::accepts_from).
-    pub const fn first_end(slide_us: i64, pane_us: i64, closed_us: Option<i64>) -> i64 {
+    pub(crate) const fn first_end(slide_us: i64, pane_us: i64, closed_us: Option<i64>) -> i64 {
         let first = pane_us.saturating_add(slide_us);
         match closed_us {
             Some(closed_us) if closed_us >= first => {
@@ -194,7 +194,7 @@ impl WindowSpec {
 
     /// Whether a row that came when the watermark stood at `watermark` is too late for some window that it lies in, and
     /// not for all.
-    pub const fn takes_in_part(self, time_us: i64, watermark: Watermark, lateness_us: i64) -> bool {
+    pub(crate) const fn takes_in_part(self, time_us: i64, watermark: Watermark, lateness_us: i64) -> bool {
         let closed_us = watermark.time().micros();
         let closed_us = closed_us.saturating_sub(lateness_us);
         match self {
@@ -208,7 +208,7 @@ impl WindowSpec {
     }
 
     /// Whether the window ending at `end_us` is closed: no row can be added to it any more.
-    pub fn is_closed(self, end_us: i64, watermark: Watermark, lateness_us: i64) -> bool {
+    pub(crate) fn is_closed(self, end_us: i64, watermark: Watermark, lateness_us: i64) -> bool {
         if watermark == Watermark::START {
             return false;
         }
@@ -222,7 +222,7 @@ impl WindowSpec {
 
     /// A lower bound of the start of every window that can still be written once the watermark stands at
     /// `watermark`, given the earliest start among the open ones.
-    pub fn starts_from(
+    pub(crate) fn starts_from(
         self,
         watermark: Watermark,
         lateness_us: i64,

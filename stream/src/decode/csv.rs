@@ -36,7 +36,7 @@ use crate::{
 
 /// Makes decoders of separated fields.
 #[derive(Debug)]
-pub struct CsvFormat;
+pub(crate) struct CsvFormat;
 
 impl Format for CsvFormat {
     fn decoder(&self, table: &TableDef, plan: DecodePlan) -> Result<Box<dyn Decoder>, StreamError> {

@@ -2,16 +2,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`scan`] | one pass over the bytes, the fast path |
-//! | [`read`] | the bytes of one value, and of those inside of it |
-//! | [`order`] | what usually follows what in a record, so that keys need not be read |
-//! | [`bytes`] | where strings and numbers end |
-//! | [`fallback`] | the same answer by a full parser, for what the fast path leaves alone |
-//! | [`shape`] | values inside of values: arrays, objects, maps |
-//! | [`value`], [`time`] | the text of a JSON value to a typed value, shared by both |
-//! | [`columns`], [`mod@column`], [`ends`] | typed values to Arrow columns, also those inside of values |
-//! | [`scalars`], [`text`] | the values of one column |
-//! | [`codes`] | text of few distinct values, and what is derived of it |
+//! | `scan` | one pass over the bytes, the fast path |
+//! | `read` | the bytes of one value, and of those inside of it |
+//! | `order` | what usually follows what in a record, so that keys need not be read |
+//! | `bytes` | where strings and numbers end |
+//! | `fallback` | the same answer by a full parser, for what the fast path leaves alone |
+//! | `shape` | values inside of values: arrays, objects, maps |
+//! | [`value`], `time` | the text of a JSON value to a typed value, shared by both |
+//! | `columns`, `column`, `ends` | typed values to Arrow columns, also those inside of values |
+//! | `scalars`, `text` | the values of one column |
+//! | `codes` | text of few distinct values, and what is derived of it |
 //!
 //! # What is accepted
 //!
@@ -23,21 +23,21 @@
 //! else is an error that names the field, as in `items[2].price`; elements count from 1. Where a key comes twice, the
 //! last one counts; a map has keys in the order of their first coming. Field names match exactly.
 
-pub mod bytes;
-pub mod codes;
-pub mod column;
-pub mod columns;
-pub mod ends;
-pub mod fallback;
-pub mod format;
-pub mod order;
-pub mod read;
-pub mod scalars;
-pub mod scan;
-pub mod shape;
-pub mod text;
-pub mod time;
-pub mod utf8;
+mod bytes;
+mod codes;
+pub(crate) mod column;
+mod columns;
+mod ends;
+mod fallback;
+pub(crate) mod format;
+mod order;
+mod read;
+mod scalars;
+mod scan;
+pub(crate) mod shape;
+mod text;
+mod time;
+mod utf8;
 pub mod value;
 
 use std::{ops::Range, sync::Arc};

@@ -21,9 +21,9 @@ pub struct Derived {
     /// Index of the text field in [`DecodePlan::fields`].
     pub column: usize,
     /// A BOOLEAN expression over a batch whose only column is that field.
-    pub expr: Arc<dyn PhysicalExpr>,
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
     /// Name and type (BOOLEAN, nullable) of the column.
-    pub field: FieldRef,
+    pub(crate) field: FieldRef,
 }
 
 /// What is read of a record and what becomes a column.
@@ -36,7 +36,7 @@ pub struct DecodePlan {
     /// Which of the fields become columns, in this order.
     pub columns: Vec<usize>,
     /// Columns behind those.
-    pub derived: Vec<Derived>,
+    pub(crate) derived: Vec<Derived>,
 }
 
 impl DecodePlan {

@@ -19,7 +19,7 @@ use crate::{
 
 /// Makes decoders of whole values.
 #[derive(Debug)]
-pub struct RawFormat;
+pub(crate) struct RawFormat;
 
 impl Format for RawFormat {
     fn decoder(&self, table: &TableDef, plan: DecodePlan) -> Result<Box<dyn Decoder>, StreamError> {

@@ -235,7 +235,7 @@ impl Aggregation {
         for batch in batches {
             table.merge(self, batch)?;
         }
-        if table.len() == 0 {
+        if table.is_empty() {
             // Not every accumulator evaluates no groups.
             let keys = self.key_schema.fields().iter().map(|field| new_empty_array(field.data_type()));
             let values = self.aggregates.iter().map(|a| new_empty_array(a.function.field().data_type()));

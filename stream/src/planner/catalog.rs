@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Tables and views, and the DataFusion session that knows them.
-pub struct Catalog {
+pub(crate) struct Catalog {
     script: String,
     context: SessionContext,
     tables: BTreeMap<String, TableDef>,
@@ -41,7 +41,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// An empty catalogue; `script` is for error messages, `relations` plans what stands in `FROM` and is no table.
-    pub fn new(script: &str, relations: Arc<dyn RelationPlanner>) -> Result<Self, StreamError> {
+    pub(crate) fn new(script: &str, relations: Arc<dyn RelationPlanner>) -> Result<Self, StreamError> {
         // What DataFusion computes for us it computes on one thread.
         let mut config = SessionConfig::new().with_target_partitions(1);
         let options = config.options_mut();
@@ -70,38 +70,38 @@ impl Catalog {
     }
 
     /// DataFusion's state, with all tables and views so far.
-    pub fn state(&self) -> SessionState {
+    pub(crate) fn state(&self) -> SessionState {
         self.context.state()
     }
 
     /// The table of that name.
-    pub fn table(&self, name: &str) -> Option<&TableDef> {
+    pub(crate) fn table(&self, name: &str) -> Option<&TableDef> {
         self.tables.get(name)
     }
 
     /// Whether there is a table or a view of that name.
-    pub fn knows(&self, name: &str) -> bool {
+    pub(crate) fn knows(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }
 
     /// Whether an `INSERT` that names columns has to name this one.
-    pub fn is_required(&self, table: &str, column: &str) -> bool {
+    pub(crate) fn is_required(&self, table: &str, column: &str) -> bool {
         self.required.get(table).is_some_and(|columns| columns.iter().any(|known| known == column))
     }
 
     /// Where a column of a table is declared, or the table where it has the column of another.
-    pub fn place(&self, table: &str, column: &str) -> Span {
+    pub(crate) fn place(&self, table: &str, column: &str) -> Span {
         let places = self.places.get(table);
         places.map_or(Span::empty(), |(span, columns)| columns.get(column).copied().unwrap_or(*span))
     }
 
     /// An error at a place in the script.
-    pub fn error(&self, span: Span, message: impl Into<String>) -> SqlError {
+    pub(crate) fn error(&self, span: Span, message: impl Into<String>) -> SqlError {
         SqlError::at(&self.script, tokens::place(span.start), message)
     }
 
     /// An error about a table that does not exist.
-    pub fn unknown_table(&self, name: &str, span: Span) -> SqlError {
+    pub(crate) fn unknown_table(&self, name: &str, span: Span) -> SqlError {
         if self.knows(name) {
             return self.error(span, format!("'{name}' is a view: only a table can be inserted into"));
         }
@@ -110,7 +110,7 @@ impl Catalog {
     }
 
     /// DataFusion's error with its place.
-    pub fn diagnose(&self, error: DataFusionError) -> StreamError {
+    pub(crate) fn diagnose(&self, error: DataFusionError) -> StreamError {
         diagnose::diagnose(&self.script, &self.names, error)
     }
 
@@ -123,7 +123,12 @@ impl Catalog {
     }
 
     /// Adds a view.
-    pub fn create_view(&mut self, name: &str, span: Span, plan: LogicalPlan) -> Result<(), StreamError> {
+    pub(crate) fn create_view(
+        &mut self,
+        name: &str,
+        span: Span,
+        plan: LogicalPlan,
+    ) -> Result<(), StreamError> {
         self.declare(name, span)?;
         self.context.register_table(quoted(name), Arc::new(ViewTable::new(plan, None)))?;
         Ok(())

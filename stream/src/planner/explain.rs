@@ -39,16 +39,16 @@ pub enum Stage {
 #[derive(Clone, Debug, Serialize)]
 pub struct Explained {
     /// What it is, in a word or two.
-    pub operator: String,
+    pub(crate) operator: String,
     /// Its number in the merge stage; an operator that was explained before has only this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<usize>,
     /// Where it runs.
-    pub stage: Stage,
+    pub(crate) stage: Stage,
     /// What there is to say, by name.
     pub details: Vec<(&'static str, String)>,
     /// What feeds it.
-    pub inputs: Vec<Explained>,
+    pub(crate) inputs: Vec<Explained>,
 }
 
 /// A job, explained: one tree a sink.

@@ -46,18 +46,18 @@ impl Identity {
     }
 
     /// A detail, if it has it.
-    pub fn detail(&self, name: &str) -> Option<&str> {
+    pub(crate) fn detail(&self, name: &str) -> Option<&str> {
         self.details.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
     }
 
     /// How many details of another are the same.
-    pub fn likeness(&self, other: &Identity) -> usize {
+    pub(crate) fn likeness(&self, other: &Identity) -> usize {
         self.details.iter().filter(|detail| other.details.contains(detail)).count()
     }
 
     /// How it differs from what was `before`, a phrase a detail. `renamed` has the uids that others were known by before,
     /// and what they have become: what differs by them alone is no difference of its own.
-    pub fn changes(&self, before: &Identity, renamed: &BTreeMap<String, String>) -> Vec<String> {
+    pub(crate) fn changes(&self, before: &Identity, renamed: &BTreeMap<String, String>) -> Vec<String> {
         let mut names: Vec<&str> = before.details.iter().map(|(name, _)| name.as_str()).collect();
         names.extend(self.details.iter().map(|(name, _)| name.as_str()));
         let mut changes = Vec::new();

@@ -58,22 +58,22 @@ pub struct SourcePlan {
     /// What is decoded of a record.
     pub decode: DecodePlan,
     /// What is known of a record besides its bytes, as columns.
-    pub metadata: Vec<(SourceMetadata, FieldRef)>,
+    pub(crate) metadata: Vec<(SourceMetadata, FieldRef)>,
     /// The columns computed from those, appended in this order.
     pub generated: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
     /// Decoded columns, then metadata, then generated, then derived ones.
     pub schema: SchemaRef,
     /// Index of the event-time column, if the table has a watermark.
-    pub time_column: Option<usize>,
+    pub(crate) time_column: Option<usize>,
     /// Indexes of the columns of `'deduplicate.key'`.
-    pub deduplicate_columns: Vec<usize>,
+    pub(crate) deduplicate_columns: Vec<usize>,
 }
 
 /// One way from a source to the merge stage.
 #[derive(Clone, Debug)]
 pub struct LocalPlan {
     /// Index of its source.
-    pub source: usize,
+    pub(crate) source: usize,
     /// Stateless steps, from the source's schema on.
     pub steps: Vec<Step>,
     /// What is done at the end.
@@ -117,11 +117,11 @@ pub enum Terminal {
 #[derive(Clone, Debug)]
 pub struct NodePlan {
     /// What it does.
-    pub operator: OperatorPlan,
+    pub(crate) operator: OperatorPlan,
     /// What its state is known by, if it has any.
     pub state: Option<Identity>,
     /// Where its rows go.
-    pub outputs: Vec<Target>,
+    pub(crate) outputs: Vec<Target>,
 }
 
 /// The operator of a node.

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How often provisional rows are written.
-    pub emit_interval: Duration,
+    pub(crate) emit_interval: Duration,
     /// How often sinks commit and positions are recorded.
     pub checkpoint_interval: Duration,
     /// Compute threads; `None` for one a core.

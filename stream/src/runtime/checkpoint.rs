@@ -9,7 +9,7 @@
 //!
 //! Left out for now: object stores, incremental state.
 
-pub mod manifest;
+pub(crate) mod manifest;
 
 use std::{
     collections::BTreeMap,
@@ -43,26 +43,26 @@ const KEPT: usize = 2;
 
 /// A partition in a checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PartitionState {
+pub(crate) struct PartitionState {
     /// The source's number in the plan that runs.
     #[serde(skip)]
-    pub source: usize,
+    pub(crate) source: usize,
     /// Which partition.
-    pub id: PartitionId,
+    pub(crate) id: PartitionId,
     /// The next record to read; `None` if none was read yet.
-    pub position: Option<Offset>,
+    pub(crate) position: Option<Offset>,
     /// The highest event time that pushed the watermark.
-    pub max_time_us: Option<i64>,
+    pub(crate) max_time_us: Option<i64>,
     /// Its watermark, which may be above what follows from that if it was idle for a time.
-    pub watermark: Watermark,
+    pub(crate) watermark: Watermark,
     /// Keys already seen; in a file of their own.
     #[serde(skip)]
-    pub keys: Option<RecordBatch>,
+    pub(crate) keys: Option<RecordBatch>,
 }
 
 impl PartitionState {
     /// The state of a partition.
-    pub fn of(source: usize, partition: &mut Partition) -> Result<Self, StreamError> {
+    pub(crate) fn of(source: usize, partition: &mut Partition) -> Result<Self, StreamError> {
         let keys = match partition.deduplicator() {
             None => None,
             Some(deduplicator) => {
@@ -87,7 +87,7 @@ impl PartitionState {
     }
 
     /// Gives a new partition this state.
-    pub fn restore(&self, partition: &mut Partition, delay_us: i64) -> Result<(), StreamError> {
+    pub(crate) fn restore(&self, partition: &mut Partition, delay_us: i64) -> Result<(), StreamError> {
         partition.restore(self.position, self.max_time_us, delay_us);
         partition.wake(self.watermark);
         if let (Some(keys), Some(deduplicator)) = (&self.keys, partition.deduplicator()) {
@@ -106,45 +106,45 @@ impl PartitionState {
 
 /// A source in a checkpoint.
 #[derive(Debug)]
-pub struct SourceState {
+pub(crate) struct SourceState {
     /// Its table.
-    pub name: String,
+    pub(crate) name: String,
     /// What the state is of.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// What had been promised of it.
-    pub promised: Watermark,
+    pub(crate) promised: Watermark,
     /// Its partitions.
-    pub partitions: Vec<PartitionState>,
+    pub(crate) partitions: Vec<PartitionState>,
 }
 
 /// An operator in a checkpoint.
 #[derive(Debug)]
-pub struct OperatorState {
+pub(crate) struct OperatorState {
     /// What the state is of.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The sinks that its rows come to.
-    pub feeds: Vec<String>,
+    pub(crate) feeds: Vec<String>,
     /// The state.
-    pub node: NodeState,
+    pub(crate) node: NodeState,
 }
 
 /// Everything that a restart needs.
 #[derive(Debug)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// The cut.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// All sources.
-    pub sources: Vec<SourceState>,
+    pub(crate) sources: Vec<SourceState>,
     /// All operators with state.
-    pub operators: Vec<OperatorState>,
+    pub(crate) operators: Vec<OperatorState>,
     /// What each sink's commit needs.
-    pub sinks: Vec<SinkState>,
+    pub(crate) sinks: Vec<SinkState>,
     /// The same for what is set aside.
-    pub dead_letters: Option<SinkState>,
+    pub(crate) dead_letters: Option<SinkState>,
     /// The ledger at the cut.
-    pub ledger: Ledger,
+    pub(crate) ledger: Ledger,
     /// The job's write counter.
-    pub revision: u64,
+    pub(crate) revision: u64,
 }
 
 /// Nothing yet.
@@ -164,26 +164,26 @@ impl Default for Checkpoint {
 
 /// A folder of checkpoints of one job.
 #[derive(Clone, Debug)]
-pub struct CheckpointStore {
+pub(crate) struct CheckpointStore {
     folder: PathBuf,
 }
 
 /// A checkpoint of which the manifest is known.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// What it is of.
-    pub manifest: Manifest,
+    pub(crate) manifest: Manifest,
     folder: PathBuf,
 }
 
 impl CheckpointStore {
     /// The checkpoints in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
         CheckpointStore { folder: folder.into() }
     }
 
     /// An error about the folder.
-    pub fn refused(&self, problem: String) -> StreamError {
+    pub(crate) fn refused(&self, problem: String) -> StreamError {
         StreamError::State { path: self.folder.display().to_string(), problem }
     }
 
@@ -203,7 +203,7 @@ impl CheckpointStore {
     }
 
     /// Writes a checkpoint and drops old ones.
-    pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), StreamError> {
+    pub(crate) fn write(&self, checkpoint: &Checkpoint) -> Result<(), StreamError> {
         let folder = self.folder.join(format!("epoch-{}", checkpoint.epoch));
         fs::create_dir_all(&folder)
             .map_err(|e| failed(&folder, "cannot make the folder; check that it may be written", e))?;
@@ -245,7 +245,7 @@ impl CheckpointStore {
     }
 
     /// The newest checkpoint, if there is one. Only its manifest is read.
-    pub fn newest(&self) -> Result<Option<Found>, StreamError> {
+    pub(crate) fn newest(&self) -> Result<Option<Found>, StreamError> {
         let Some((_, folder)) = self.epochs().pop_last() else { return Ok(None) };
         let path = folder.join("manifest.json");
         let bytes = fs::read(&path).map_err(|e| failed(&path, "cannot be read", e))?;
@@ -265,7 +265,7 @@ impl CheckpointStore {
 
 impl Found {
     /// Reads the state.
-    pub fn read(self) -> Result<Checkpoint, StreamError> {
+    pub(crate) fn read(self) -> Result<Checkpoint, StreamError> {
         let Found { manifest, folder } = self;
         let mut sources = Vec::new();
         for ManifestSource { name, identity, promised, partitions: of_source } in manifest.sources {

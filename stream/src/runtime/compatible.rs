@@ -21,10 +21,10 @@ use super::{
 use crate::planner::identity::Identity;
 
 /// What there is to say when a job goes on.
-pub type Warnings = Vec<String>;
+pub(crate) type Warnings = Vec<String>;
 
 /// Holds a checkpoint against a job; `Err` says what does not fit.
-pub fn check(manifest: &Manifest, known: &Known, may_drop: bool) -> Result<Warnings, String> {
+pub(crate) fn check(manifest: &Manifest, known: &Known, may_drop: bool) -> Result<Warnings, String> {
     let mut found = Findings::default();
     found.sources(manifest, known);
     found.operators(manifest, known);

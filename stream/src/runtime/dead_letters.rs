@@ -44,15 +44,15 @@ pub struct DeadLetter {
     /// Where the record is.
     pub partition: PartitionId,
     /// Its offset.
-    pub offset: Offset,
+    pub(crate) offset: Offset,
     /// Why, in a sentence.
     pub reason: String,
     /// Its bytes.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// Its event time in microseconds, if known.
-    pub event_time_us: Option<i64>,
+    pub(crate) event_time_us: Option<i64>,
     /// When it was set aside, in microseconds.
-    pub set_aside_us: i64,
+    pub(crate) set_aside_us: i64,
 }
 
 /// The columns of the dead-letter table.

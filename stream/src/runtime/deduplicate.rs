@@ -22,7 +22,7 @@ const BUCKETS: i64 = 16;
 
 /// The keys of one partition.
 #[derive(Debug)]
-pub struct Deduplicator {
+pub(crate) struct Deduplicator {
     columns: Vec<usize>,
     horizon_us: i64,
     bucket_us: i64,
@@ -32,13 +32,17 @@ pub struct Deduplicator {
 
 impl Deduplicator {
     /// Keys over these columns of the source's batches.
-    pub fn new(columns: Vec<usize>, horizon_us: i64) -> Self {
+    pub(crate) fn new(columns: Vec<usize>, horizon_us: i64) -> Self {
         let bucket_us = (horizon_us / BUCKETS).max(1);
         Deduplicator { columns, horizon_us, bucket_us, buckets: BTreeMap::new(), scratch: Vec::new() }
     }
 
     /// Notes the rows of a batch, with their event times; `true` for those whose key was there already.
-    pub fn duplicates(&mut self, batch: &RecordBatch, times: &[i64]) -> Result<Vec<bool>, StreamError> {
+    pub(crate) fn duplicates(
+        &mut self,
+        batch: &RecordBatch,
+        times: &[i64],
+    ) -> Result<Vec<bool>, StreamError> {
         let options = FormatOptions::default();
         let columns = self.columns.iter().map(|index| batch.column(*index));
         let keys = columns.map(|array| KeyColumn::new(array, &options)).collect::<Result<Vec<_>, _>>()?;
@@ -57,7 +61,7 @@ impl Deduplicator {
     }
 
     /// Forgets what lies below the watermark by more than the horizon.
-    pub fn forget(&mut self, watermark: Watermark) {
+    pub(crate) fn forget(&mut self, watermark: Watermark) {
         if watermark == Watermark::START || watermark == Watermark::END {
             return;
         }
@@ -71,7 +75,7 @@ impl Deduplicator {
     }
 
     /// The keys for a checkpoint: bucket and hash.
-    pub fn snapshot(&self) -> Result<(Int64Array, FixedSizeBinaryArray), StreamError> {
+    pub(crate) fn snapshot(&self) -> Result<(Int64Array, FixedSizeBinaryArray), StreamError> {
         let buckets = self.buckets.iter().flat_map(|(bucket, keys)| std::iter::repeat_n(*bucket, keys.len()));
         let hashes = self.buckets.values().flatten().map(|hash| hash.to_le_bytes());
         let mut builder = arrow::array::FixedSizeBinaryBuilder::new(16);
@@ -82,7 +86,7 @@ impl Deduplicator {
     }
 
     /// Takes a key of a checkpoint back.
-    pub fn restore(&mut self, bucket: i64, hash: &[u8]) {
+    pub(crate) fn restore(&mut self, bucket: i64, hash: &[u8]) {
         if let Ok(bytes) = hash.try_into() {
             self.buckets.entry(bucket).or_default().insert(u128::from_le_bytes(bytes));
         }

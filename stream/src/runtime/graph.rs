@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SinkOutput {
     /// The sink's number.
-    pub sink: usize,
+    pub(crate) sink: usize,
     /// The rows, of the query's schema.
     pub batch: RecordBatch,
     /// Whether they are stated once and for all.
@@ -131,7 +131,7 @@ impl Graph {
     }
 
     /// Whether any sink takes provisional rows.
-    pub fn emits(&self) -> bool {
+    pub(crate) fn emits(&self) -> bool {
         self.emit_modes.contains(&EmitMode::Updates)
     }
 
@@ -146,7 +146,7 @@ impl Graph {
     }
 
     /// A worker reads partitions of `source`: until it says more, it holds the source's watermark back.
-    pub fn expect(&mut self, source: usize, worker: usize) {
+    pub(crate) fn expect(&mut self, source: usize, worker: usize) {
         self.progress[source][worker] = Some(Progress::Active(Watermark::START));
     }
 
@@ -158,7 +158,7 @@ impl Graph {
     /// The watermarks of the sources, each over all workers. One that is idle is taken along by those that its rows
     /// meet, as an idle partition is by the others of its table: none of them waits for it, and its own windows close
     /// with theirs. What has ended takes nothing along.
-    pub fn source_watermarks(&self) -> Vec<Watermark> {
+    pub(crate) fn source_watermarks(&self) -> Vec<Watermark> {
         let own: Vec<Option<Progress>> = self.progress.iter().map(|workers| together(workers)).collect();
         let of = |source: usize| match own[source] {
             None => Watermark::END,
@@ -178,7 +178,7 @@ impl Graph {
     }
 
     /// Carries the sources' watermarks through the graph: windows close, final rows come out. Not all at once
-    /// where there are very many; then the graph [is behind](Graph::is_behind).
+    /// where there are very many; then the graph is behind.
     pub fn advance(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
         let sources: Vec<Marks> = self.source_watermarks().into_iter().map(Marks::source).collect();
         for index in 0..self.nodes.len() {
@@ -243,7 +243,7 @@ impl Graph {
     }
 
     /// Rows that went straight through, without a window to wait for.
-    pub fn take_pending(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
+    pub(crate) fn take_pending(&mut self) -> Result<Vec<SinkOutput>, StreamError> {
         let pending = std::mem::take(&mut self.pending);
         let watermark = self.watermark();
         let mut outputs = std::mem::take(&mut self.restored);
@@ -296,7 +296,7 @@ impl Graph {
     }
 
     /// What of a source's promise has been acted upon: rows below it may be too late.
-    pub fn acted_upon(&self, source: usize) -> Watermark {
+    pub(crate) fn acted_upon(&self, source: usize) -> Watermark {
         let fed = self.nodes.iter().filter(|node| node.sources.contains(&source));
         fed.map(|node| node.marks_in.watermark).max().unwrap_or(Watermark::START)
     }
@@ -383,9 +383,9 @@ pub struct NodeState {
     /// What it is known by.
     pub uid: String,
     /// The promise given to it.
-    pub marks_in: Marks,
+    pub(crate) marks_in: Marks,
     /// The promise given by it.
-    pub marks_out: Marks,
+    pub(crate) marks_out: Marks,
     /// The state itself.
     pub snapshot: Snapshot,
 }

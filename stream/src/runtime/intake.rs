@@ -27,64 +27,64 @@ use crate::{
 };
 
 /// Rows that go on, with the watermark that they met if they were late.
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// Rows in the source's schema.
-    pub batch: RecordBatch,
+    pub(crate) batch: RecordBatch,
     /// `None` for rows on time.
-    pub late_at: Option<Watermark>,
+    pub(crate) late_at: Option<Watermark>,
 }
 
 /// What became of a raw batch.
 #[derive(Default)]
-pub struct Intake {
+pub(crate) struct Intake {
     /// Rows for the local chains.
-    pub rows: Vec<Accepted>,
+    pub(crate) rows: Vec<Accepted>,
     /// Records set aside.
-    pub dead_letters: Vec<DeadLetter>,
+    pub(crate) dead_letters: Vec<DeadLetter>,
     /// For the ledger.
-    pub counts: SourceLedger,
+    pub(crate) counts: SourceLedger,
 }
 
 /// What is the same for all partitions of a source.
-pub struct IntakePlan {
+pub(crate) struct IntakePlan {
     /// The source.
-    pub source: Arc<SourcePlan>,
+    pub(crate) source: Arc<SourcePlan>,
     /// Its name, for dead letters.
-    pub table: Arc<str>,
+    pub(crate) table: Arc<str>,
     /// Windows and allowed lateness of the local chains over this source: what decides who comes too late.
-    pub windows: Vec<(WindowSpec, i64)>,
+    pub(crate) windows: Vec<(WindowSpec, i64)>,
     /// Time of day, for dead letters and the bound on future event times.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// Rows of a raw batch before they are held against the partition's watermark and keys.
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// Rows in the source's schema, all with an event time where the source has one.
-    pub batch: RecordBatch,
+    pub(crate) batch: RecordBatch,
     /// For each row, the index of its record.
-    pub records: Vec<u32>,
+    pub(crate) records: Vec<u32>,
 }
 
 /// A raw batch with the partition it is of.
-pub struct Records<'a> {
+pub(crate) struct Records<'a> {
     /// What holds for the source.
-    pub plan: &'a IntakePlan,
+    pub(crate) plan: &'a IntakePlan,
     /// The partition.
-    pub partition: &'a PartitionId,
+    pub(crate) partition: &'a PartitionId,
     /// The bytes.
-    pub raw: &'a RawBatch,
+    pub(crate) raw: &'a RawBatch,
 }
 
 impl IntakePlan {
     /// The earliest event time that every window over this source still takes.
-    pub fn taken_by_all_from(&self, watermark: Watermark) -> i64 {
+    pub(crate) fn taken_by_all_from(&self, watermark: Watermark) -> i64 {
         let from =
             self.windows.iter().map(|(window, lateness_us)| window.accepts_from(watermark, *lateness_us));
         from.max().unwrap_or(EventTime::MIN).micros()
     }
 
     /// Whether some window over this source takes such a row and another of its kind, that holds it too, does not.
-    pub fn is_taken_in_part(&self, time_us: i64, watermark: Watermark) -> bool {
+    pub(crate) fn is_taken_in_part(&self, time_us: i64, watermark: Watermark) -> bool {
         self.windows
             .iter()
             .any(|(window, lateness_us)| window.takes_in_part(time_us, watermark, *lateness_us))
@@ -93,7 +93,11 @@ impl IntakePlan {
 
 impl Records<'_> {
     /// Decodes the records; what cannot be used goes to `intake` as dead letters.
-    pub fn decode(&self, decoder: &mut dyn Decoder, intake: &mut Intake) -> Result<Decoded, StreamError> {
+    pub(crate) fn decode(
+        &self,
+        decoder: &mut dyn Decoder,
+        intake: &mut Intake,
+    ) -> Result<Decoded, StreamError> {
         intake.counts.read = count(self.raw.len());
         intake.counts.bytes = count(self.raw.bytes());
         let decoded = decoder.decode(self.raw)?;
@@ -115,7 +119,7 @@ impl Records<'_> {
     }
 
     /// A record to be set aside.
-    pub fn letter(&self, kind: Kind, reject: Reject, time: Option<i64>) -> DeadLetter {
+    pub(crate) fn letter(&self, kind: Kind, reject: Reject, time: Option<i64>) -> DeadLetter {
         let index = usize::try_from(reject.record).unwrap_or(usize::MAX);
         let (payload, offset) = self.raw.record(index).unwrap_or((&[], Offset::ZERO));
         DeadLetter {
@@ -274,6 +278,6 @@ impl Records<'_> {
 }
 
 /// A number for the ledger.
-pub fn count(number: usize) -> u64 {
+pub(crate) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

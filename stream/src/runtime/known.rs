@@ -6,52 +6,52 @@ use crate::planner::{JobPlan, SinkPlan, Target, identity::Identity};
 
 /// A source or a sink.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub(crate) struct Named {
     /// Its table.
-    pub name: String,
+    pub(crate) name: String,
     /// What its state is known by.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
 }
 
 impl Named {
     /// Of a sink.
-    pub fn sink(sink: &SinkPlan) -> Self {
+    pub(crate) fn sink(sink: &SinkPlan) -> Self {
         Named { name: sink.table.name.clone(), identity: sink.identity.clone() }
     }
 
     /// With a token.
-    pub fn with(&self, token: Vec<u8>) -> SinkState {
+    pub(crate) fn with(&self, token: Vec<u8>) -> SinkState {
         SinkState { name: self.name.clone(), identity: self.identity.clone(), token }
     }
 }
 
 /// An operator with state.
 #[derive(Clone, Debug)]
-pub struct KnownOperator {
+pub(crate) struct KnownOperator {
     /// What its state is known by.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The sinks that its rows come to.
-    pub feeds: Vec<String>,
+    pub(crate) feeds: Vec<String>,
     /// The sources whose rows come to it, by number.
-    pub sources: Vec<usize>,
+    pub(crate) sources: Vec<usize>,
 }
 
 /// All that holds state.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub(crate) struct Known {
     /// The sources, as in the plan.
-    pub sources: Vec<Named>,
+    pub(crate) sources: Vec<Named>,
     /// Operators; those that compute the same, which hold the same state, are one.
-    pub operators: Vec<KnownOperator>,
+    pub(crate) operators: Vec<KnownOperator>,
     /// The script's sinks, as in the plan.
-    pub sinks: Vec<Named>,
+    pub(crate) sinks: Vec<Named>,
     /// Where records are set aside.
-    pub dead_letters: Option<Named>,
+    pub(crate) dead_letters: Option<Named>,
 }
 
 impl Known {
     /// Of a job.
-    pub fn of(plan: &JobPlan, dead_letters: Option<&SinkPlan>) -> Self {
+    pub(crate) fn of(plan: &JobPlan, dead_letters: Option<&SinkPlan>) -> Self {
         let sources = plan
             .sources
             .iter()
@@ -79,7 +79,7 @@ impl Known {
     }
 
     /// The operator of a uid.
-    pub fn operator(&self, uid: &str) -> Option<&KnownOperator> {
+    pub(crate) fn operator(&self, uid: &str) -> Option<&KnownOperator> {
         self.operators.iter().find(|operator| operator.identity.uid == uid)
     }
 

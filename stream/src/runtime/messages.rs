@@ -20,7 +20,7 @@ pub(super) const MERGE_QUEUE: usize = 8;
 
 /// From a compute thread to the merge thread.
 #[derive(Debug)]
-pub enum ToMerge {
+pub(crate) enum ToMerge {
     /// Partial aggregates for a node.
     Partial {
         /// The worker.
@@ -96,51 +96,51 @@ pub enum ToMerge {
 
 /// What the coordinator tells all workers.
 #[derive(Debug)]
-pub struct Control {
+pub(crate) struct Control {
     /// The newest epoch whose barrier is due.
-    pub epoch: AtomicU64,
+    pub(crate) epoch: AtomicU64,
     /// Provisional rows are due: each worker hands over what it holds and answers with this number. They are
     /// asked for rather than sent now and then, so that a provisional value is as new as can be and what a thread
     /// has counted is merged once an emission.
-    pub emission: AtomicU64,
+    pub(crate) emission: AtomicU64,
     /// Stop after the barrier of this epoch.
-    pub stop_after: AtomicU64,
+    pub(crate) stop_after: AtomicU64,
     /// Read what is there now, then end as if the sources were bounded.
-    pub drain: AtomicBool,
+    pub(crate) drain: AtomicBool,
     /// Stop at once.
-    pub abort: AtomicBool,
+    pub(crate) abort: AtomicBool,
     /// What has been promised of the sources.
-    pub promises: Promises,
+    pub(crate) promises: Promises,
 }
 
 /// The merge thread has ended.
-pub struct Gone;
+pub(crate) struct Gone;
 
 /// A thread's messages on their way to the merge thread.
-pub struct Outbox {
+pub(crate) struct Outbox {
     merge: mpsc::Sender<Vec<ToMerge>>,
     waiting: Vec<ToMerge>,
 }
 
 impl Outbox {
     /// Nothing to send yet.
-    pub fn new(merge: mpsc::Sender<Vec<ToMerge>>) -> Self {
+    pub(crate) fn new(merge: mpsc::Sender<Vec<ToMerge>>) -> Self {
         Outbox { merge, waiting: Vec::new() }
     }
 
     /// Adds a message, to be sent with others.
-    pub fn push(&mut self, message: ToMerge) {
+    pub(crate) fn push(&mut self, message: ToMerge) {
         self.waiting.push(message);
     }
 
     /// Sends a message and all that wait before it, at once: the merge thread is woken once.
-    pub fn send(&mut self, message: ToMerge) -> Result<(), Gone> {
+    pub(crate) fn send(&mut self, message: ToMerge) -> Result<(), Gone> {
         self.push(message);
         self.send_waiting()
     }
 
     /// Sends what waits, if anything does.
-    pub fn send_waiting(&mut self) -> Result<(), Gone> {
+    pub(crate) fn send_waiting(&mut self) -> Result<(), Gone> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -148,7 +148,7 @@ impl Outbox {
     }
 
     /// Says that the thread cannot go on; what waits is dropped with it.
-    pub fn fail(&mut self, error: StreamError) {
+    pub(crate) fn fail(&mut self, error: StreamError) {
         self.waiting.clear();
         // If the merge thread is gone too, the job ends for its own reason.
         let _gone = self.send(ToMerge::Failed { error });

@@ -45,11 +45,11 @@ use crate::{
 const HELD_UP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// One partition's progress.
-pub struct Partition {
+pub(crate) struct Partition {
     /// Which it is.
-    pub id: PartitionId,
+    pub(crate) id: PartitionId,
     /// The next record to read.
-    pub position: Option<Offset>,
+    pub(crate) position: Option<Offset>,
     /// The highest event time that may push the watermark.
     max_time_us: Option<i64>,
     watermark: Watermark,
@@ -63,7 +63,7 @@ pub struct Partition {
 
 impl Partition {
     /// A partition of which nothing has been read.
-    pub fn new(id: PartitionId, plan: &SourcePlan) -> Self {
+    pub(crate) fn new(id: PartitionId, plan: &SourcePlan) -> Self {
         let deduplicator = (!plan.deduplicate_columns.is_empty()).then(|| {
             Deduplicator::new(plan.deduplicate_columns.clone(), plan.options.deduplicate_horizon_us)
         });
@@ -80,7 +80,7 @@ impl Partition {
     }
 
     /// Goes on where a checkpoint left off.
-    pub fn restore(&mut self, position: Option<Offset>, max_time_us: Option<i64>, delay_us: i64) {
+    pub(crate) fn restore(&mut self, position: Option<Offset>, max_time_us: Option<i64>, delay_us: i64) {
         self.position = position;
         self.max_time_us = max_time_us;
         if let Some(max) = max_time_us {
@@ -89,17 +89,17 @@ impl Partition {
     }
 
     /// The highest event time that has pushed the watermark.
-    pub fn max_time_us(&self) -> Option<i64> {
+    pub(crate) fn max_time_us(&self) -> Option<i64> {
         self.max_time_us
     }
 
     /// Its keys already seen.
-    pub fn deduplicator(&mut self) -> Option<&mut Deduplicator> {
+    pub(crate) fn deduplicator(&mut self) -> Option<&mut Deduplicator> {
         self.deduplicator.as_mut()
     }
 
     /// What it says about its progress.
-    pub fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         if self.idle { Progress::Idle(self.watermark) } else { Progress::Active(self.watermark) }
     }
 
@@ -107,7 +107,7 @@ impl Partition {
     /// never): nothing came though its reader may have caught up with its end, no poll was held up, and the reader can
     /// `confirm` it. One that is not quiet any more answers `false` and has to be [woken](Self::wake) if it is idle: what
     /// it holds is not known.
-    pub fn note_quiet(
+    pub(crate) fn note_quiet(
         &mut self,
         now: Instant,
         timeout: Duration,
@@ -133,19 +133,19 @@ impl Partition {
     }
 
     /// Whether nobody waits for it.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.idle
     }
 
     /// It is waited for again. What has been `promised` without it holds for its records: those below are late.
-    pub fn wake(&mut self, promised: Watermark) {
+    pub(crate) fn wake(&mut self, promised: Watermark) {
         self.idle = false;
         self.quiet_since = None;
         self.watermark.advance(promised);
     }
 
     /// Takes decoded rows in, of a poll that came back `now`.
-    pub fn take_in(
+    pub(crate) fn take_in(
         &mut self,
         of: &Records<'_>,
         decoded: Decoded,
@@ -301,7 +301,7 @@ fn times(batch: &RecordBatch, column: usize) -> Result<&[i64], StreamError> {
 }
 
 /// A partition that one thread reads, or several.
-pub struct SharedPartition {
+pub(crate) struct SharedPartition {
     id: PartitionId,
     inner: Mutex<Turns>,
     moved: Condvar,
@@ -315,7 +315,7 @@ struct Turns {
 }
 
 /// The partition, held by one thread.
-pub struct Held<'a> {
+pub(crate) struct Held<'a> {
     shared: &'a SharedPartition,
     turns: MutexGuard<'a, Turns>,
     ends_turn: bool,
@@ -323,19 +323,19 @@ pub struct Held<'a> {
 
 impl SharedPartition {
     /// To be shared.
-    pub fn new(partition: Partition) -> Self {
+    pub(crate) fn new(partition: Partition) -> Self {
         let id = partition.id.clone();
         let inner = Mutex::new(Turns { partition, next: 0, abandoned: false });
         SharedPartition { id, inner, moved: Condvar::new() }
     }
 
     /// Which it is.
-    pub fn id(&self) -> &PartitionId {
+    pub(crate) fn id(&self) -> &PartitionId {
         &self.id
     }
 
     /// The partition, once all runs before `turn` have been taken in; `None` if one of them never will be.
-    pub fn hold(&self, turn: Option<u64>) -> Option<Held<'_>> {
+    pub(crate) fn hold(&self, turn: Option<u64>) -> Option<Held<'_>> {
         let mut turns = self.inner.lock().ok()?;
         if let Some(turn) = turn {
             turns = self.moved.wait_while(turns, |turns| !turns.abandoned && turns.next != turn).ok()?;
@@ -344,13 +344,13 @@ impl SharedPartition {
     }
 
     /// Whether [`hold`](Self::hold) would not wait for other runs.
-    pub fn is_next(&self, turn: Option<u64>) -> bool {
+    pub(crate) fn is_next(&self, turn: Option<u64>) -> bool {
         let Some(turn) = turn else { return true };
         self.inner.lock().map_or(true, |turns| turns.abandoned || turns.next == turn)
     }
 
     /// A thread that held a run is gone: nobody shall wait for it.
-    pub fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         if let Ok(mut turns) = self.inner.lock() {
             turns.abandoned = true;
         }

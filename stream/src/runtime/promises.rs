@@ -15,16 +15,16 @@ use crate::time::{Progress, Watermark, combine};
 
 /// An awakening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wake {
+pub(crate) struct Wake {
     /// Its number, of this source on this thread.
-    pub number: u64,
+    pub(crate) number: u64,
     /// What had been promised.
-    pub at: Watermark,
+    pub(crate) at: Watermark,
 }
 
 /// A source's promise.
 #[derive(Debug, Default)]
-pub struct Promise {
+pub(crate) struct Promise {
     promised: Option<Watermark>,
     /// The last awakening of each thread.
     woken: BTreeMap<usize, Wake>,
@@ -32,7 +32,7 @@ pub struct Promise {
 
 impl Promise {
     /// What a worker's progress comes to, that was told when it knew of `wakes` awakenings.
-    pub fn progress_of(&self, worker: usize, told: Progress, wakes: u64) -> Progress {
+    pub(crate) fn progress_of(&self, worker: usize, told: Progress, wakes: u64) -> Progress {
         match self.woken.get(&worker) {
             Some(wake) if wake.number > wakes => {
                 let both = combine([told, Progress::Active(wake.at)]);
@@ -43,31 +43,31 @@ impl Promise {
     }
 
     /// Promises no less than `watermark`.
-    pub fn raise(&mut self, watermark: Watermark) {
+    pub(crate) fn raise(&mut self, watermark: Watermark) {
         self.promised = self.promised.max(Some(watermark));
     }
 }
 
 /// The promises of all sources, by their number in the plan.
 #[derive(Debug, Default)]
-pub struct Promises {
+pub(crate) struct Promises {
     sources: Mutex<Vec<Promise>>,
 }
 
 impl Promises {
     /// With what was promised before a restart.
-    pub fn new(promised: impl IntoIterator<Item = Watermark>) -> Self {
+    pub(crate) fn new(promised: impl IntoIterator<Item = Watermark>) -> Self {
         let promise = |promised| Promise { promised: Some(promised), woken: BTreeMap::new() };
         Promises { sources: Mutex::new(promised.into_iter().map(promise).collect()) }
     }
 
     /// To be held while the graph is told how far the sources have come.
-    pub fn lock(&self) -> MutexGuard<'_, Vec<Promise>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<Promise>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A partition of `source` wakes up on a thread.
-    pub fn wake(&self, source: usize, worker: usize) -> Wake {
+    pub(crate) fn wake(&self, source: usize, worker: usize) -> Wake {
         let mut sources = self.lock();
         let Some(promise) = sources.get_mut(source) else { return Wake { number: 0, at: Watermark::START } };
         let at = promise.promised.unwrap_or(Watermark::START);

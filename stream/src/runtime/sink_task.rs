@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What a sink task is told.
-pub enum ToSink {
+pub(crate) enum ToSink {
     /// Rows of the query's schema.
     Rows(SinkRows),
     /// Make what came so far durable and answer the token.
@@ -39,7 +39,7 @@ pub enum ToSink {
 }
 
 /// Runs a sink until the channel closes; answers the first error.
-pub async fn run(
+pub(crate) async fn run(
     mut sink: Box<dyn Sink>,
     table: TableDef,
     counters: Arc<SinkCounters>,

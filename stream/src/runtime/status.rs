@@ -97,7 +97,7 @@ impl Status {
 
     /// How far event time has come over all sources, in microseconds; `None` before the first watermark and
     /// after the last.
-    pub fn watermark_us(&self) -> Option<i64> {
+    pub(crate) fn watermark_us(&self) -> Option<i64> {
         let micros = self.watermark_us.load(Ordering::Relaxed);
         (micros != i64::MIN && micros != i64::MAX).then_some(micros)
     }

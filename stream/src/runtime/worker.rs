@@ -52,31 +52,31 @@ const FLUSH_RECORDS: u64 = 20_000;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A source as one worker reads it.
-pub struct WorkerSource {
+pub(crate) struct WorkerSource {
     /// Its number in the plan.
-    pub source: usize,
+    pub(crate) source: usize,
     /// What is the same for all its partitions.
-    pub plan: IntakePlan,
+    pub(crate) plan: IntakePlan,
     /// Reads the partitions.
-    pub reader: Box<dyn Reader>,
+    pub(crate) reader: Box<dyn Reader>,
     /// Decodes their records.
-    pub decoder: Box<dyn Decoder>,
+    pub(crate) decoder: Box<dyn Decoder>,
     /// The partitions, in the reader's order.
-    pub partitions: Vec<WorkerPartition>,
+    pub(crate) partitions: Vec<WorkerPartition>,
     /// Shared with the other workers.
-    pub counters: Arc<SourceCounters>,
+    pub(crate) counters: Arc<SourceCounters>,
     /// What this worker has counted since it started.
-    pub counts: SourceLedger,
+    pub(crate) counts: SourceLedger,
     /// Filled at each poll, in the partitions' order.
-    pub batches: Vec<RawBatch>,
+    pub(crate) batches: Vec<RawBatch>,
     /// Read to the end.
-    pub ended: bool,
+    pub(crate) ended: bool,
     /// Records lost, as reported last.
-    pub lost: u64,
+    pub(crate) lost: u64,
 }
 
 /// A partition as one worker sees it.
-pub struct WorkerPartition {
+pub(crate) struct WorkerPartition {
     shared: Arc<SharedPartition>,
     /// After what this worker has taken in of it.
     progress: Progress,
@@ -94,7 +94,7 @@ struct Waiting {
 
 impl WorkerPartition {
     /// Nothing read yet.
-    pub fn new(shared: Arc<SharedPartition>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedPartition>) -> Self {
         WorkerPartition {
             shared,
             progress: Progress::Active(Watermark::START),
@@ -122,7 +122,7 @@ struct Chain {
 }
 
 /// A compute thread's work.
-pub struct Worker {
+pub(crate) struct Worker {
     id: usize,
     sources: Vec<WorkerSource>,
     chains: Vec<Chain>,
@@ -162,7 +162,7 @@ impl From<Gone> for Halt {
 
 impl Worker {
     /// A worker over these sources; it runs the local chains of each.
-    pub fn new(
+    pub(crate) fn new(
         id: usize,
         sources: Vec<WorkerSource>,
         locals: &[LocalPlan],
@@ -203,7 +203,7 @@ impl Worker {
     }
 
     /// Works until its sources end, the job stops, or something fails; says so to the merge thread.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         match self.work() {
             Ok(()) => self.done = true,
             Err(Halt::Gone) => {}

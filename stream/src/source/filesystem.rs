@@ -47,7 +47,7 @@ const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// Makes [`Source`]s over files.
 #[derive(Debug)]
-pub struct FilesystemFactory;
+pub(crate) struct FilesystemFactory;
 
 #[async_trait]
 impl SourceFactory for FilesystemFactory {
@@ -83,13 +83,13 @@ impl SourceFactory for FilesystemFactory {
 }
 
 /// A table's `path` as a local path.
-pub fn path_of(table: &TableDef) -> Result<PathBuf, StreamError> {
+pub(crate) fn path_of(table: &TableDef) -> Result<PathBuf, StreamError> {
     let text = table.options.require("path")?;
     local_path(text).ok_or_else(|| table.options.bad("path", "a path or a file:// URL"))
 }
 
 /// A plain path, or a `file://` URL, as a local path; `None` for other URLs.
-pub fn local_path(text: &str) -> Option<PathBuf> {
+pub(crate) fn local_path(text: &str) -> Option<PathBuf> {
     match text.split_once("://") {
         None => Some(PathBuf::from(text)),
         Some(("file", _)) => url::Url::parse(text).ok()?.to_file_path().ok(),

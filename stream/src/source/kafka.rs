@@ -48,7 +48,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes [`Source`]s over Kafka topics.
 #[derive(Debug)]
-pub struct KafkaFactory;
+pub(crate) struct KafkaFactory;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Startup {

@@ -17,7 +17,7 @@
 //! The grammar of the column list is ours, since sqlparser knows neither `WATERMARK FOR` nor `METADATA`;
 //! types and expressions inside it are sqlparser's. What the words mean is decided in [`crate::planner`].
 
-pub mod like;
+pub(crate) mod like;
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub struct CreateTable {
     /// Table name, as written.
     pub name: String,
     /// Where the name stands.
-    pub span: Span,
+    pub(crate) span: Span,
     /// Columns in order.
     pub columns: Vec<Column>,
     /// `WATERMARK FOR column AS expression`.
@@ -52,11 +52,11 @@ pub struct CreateTable {
     /// `WITH ('name' = 'value', …)`, each with its place.
     pub options: BTreeMap<String, (String, Span)>,
     /// `IF NOT EXISTS`: nothing, where there is a table of the name.
-    pub if_not_exists: bool,
+    pub(crate) if_not_exists: bool,
     /// `LIKE table`.
-    pub like: Option<Like>,
+    pub(crate) like: Option<Like>,
     /// `AS query`, which is inserted.
-    pub query: Option<Box<Query>>,
+    pub(crate) query: Option<Box<Query>>,
 }
 
 impl CreateTable {
@@ -73,17 +73,17 @@ pub struct Column {
     /// Column name, as written.
     pub name: String,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
     /// Declared type; a computed column in Flink's form has none.
     pub data_type: Option<SqlType>,
     /// `NOT NULL`. A record may leave the field out all the same; an `INSERT` that names columns may not.
-    pub is_required: bool,
+    pub(crate) is_required: bool,
     /// `GENERATED ALWAYS AS (…)` or `AS …`.
-    pub generated: Option<SqlExpr>,
+    pub(crate) generated: Option<SqlExpr>,
     /// `METADATA [FROM 'key']`: the key.
-    pub metadata: Option<String>,
+    pub(crate) metadata: Option<String>,
     /// `VIRTUAL` behind that.
-    pub is_virtual: bool,
+    pub(crate) is_virtual: bool,
 }
 
 /// The watermark clause.
@@ -92,9 +92,9 @@ pub struct Watermark {
     /// The event-time column.
     pub column: String,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
     /// The watermark's expression, if one is given.
-    pub expr: Option<SqlExpr>,
+    pub(crate) expr: Option<SqlExpr>,
 }
 
 /// Parses a statement that starts with `CREATE [OR REPLACE] [TEMPORARY] TABLE`.

@@ -131,7 +131,7 @@ fn close(parser: &mut Parser<'_>, closed: &mut bool) -> Result<(), ParserError> 
 ///
 /// All timestamps are microseconds in UTC (see [`timestamp_type`]); text is `Utf8`, and `JSON` is text that a
 /// [mark](JSON_METADATA) tells from other text.
-pub fn arrow_field(name: &str, sql: &SqlType) -> Result<Field, String> {
+pub(crate) fn arrow_field(name: &str, sql: &SqlType) -> Result<Field, String> {
     let field = Field::new(name, arrow_type(sql)?, true);
     Ok(match sql {
         SqlType::JSON => field.with_metadata([(JSON_METADATA.to_owned(), String::new())].into()),
@@ -222,7 +222,7 @@ fn decimal(info: ExactNumberInfo) -> Option<DataType> {
 }
 
 /// The types a column can have, for error messages.
-pub const KNOWN_TYPES: &str = "BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, these UNSIGNED, FLOAT, DOUBLE, DECIMAL(p, s), \
+pub(crate) const KNOWN_TYPES: &str = "BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, these UNSIGNED, FLOAT, DOUBLE, DECIMAL(p, s), \
      STRING, VARCHAR, CHAR, BYTES, DATE, TIME, TIMESTAMP(p), TIMESTAMP_LTZ(p) with p up to 6, JSON, ARRAY<type>, \
      ROW<name type, …>, MAP<STRING, type>";
 

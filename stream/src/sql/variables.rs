@@ -10,7 +10,7 @@ use diagnostics::Place;
 use crate::error::SqlError;
 
 /// Fills the variables of `script`.
-pub fn substitute(script: &str, values: &BTreeMap<String, String>) -> Result<String, SqlError> {
+pub(crate) fn substitute(script: &str, values: &BTreeMap<String, String>) -> Result<String, SqlError> {
     let mut used = BTreeSet::new();
     let out = fill(script, script, values, &mut used)?;
     match values.keys().find(|name| !used.contains(*name)) {

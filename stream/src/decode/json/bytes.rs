@@ -5,10 +5,10 @@
 //! read faster; what is found past the record's end is the caller's to refuse.
 
 /// A place in a record.
-pub type At = usize;
+pub(crate) type At = usize;
 
 /// The place behind white space.
-pub fn skip_space(bytes: &[u8], mut at: At) -> At {
+pub(crate) fn skip_space(bytes: &[u8], mut at: At) -> At {
     while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
@@ -16,25 +16,25 @@ pub fn skip_space(bytes: &[u8], mut at: At) -> At {
 }
 
 /// The place behind `byte`, which must be here.
-pub fn expect(bytes: &[u8], at: At, byte: u8) -> Option<At> {
+pub(crate) fn expect(bytes: &[u8], at: At, byte: u8) -> Option<At> {
     (bytes.get(at) == Some(&byte)).then_some(at + 1)
 }
 
 /// The place behind `word`, which must be here.
-pub fn word(bytes: &[u8], at: At, word: &[u8]) -> Option<At> {
+pub(crate) fn word(bytes: &[u8], at: At, word: &[u8]) -> Option<At> {
     bytes.get(at..)?.starts_with(word).then_some(at + word.len())
 }
 
 /// The closing quote of the string whose text starts at `at`; `None` if it has escapes or control characters.
 #[inline]
-pub fn plain_string(bytes: &[u8], at: At) -> Option<At> {
+pub(crate) fn plain_string(bytes: &[u8], at: At) -> Option<At> {
     let end = find_special(bytes, at)?;
     (bytes[end] == b'"').then_some(end)
 }
 
 /// The first quote, backslash or control character from `at` on.
 #[inline]
-pub fn find_special(bytes: &[u8], mut at: At) -> Option<At> {
+pub(crate) fn find_special(bytes: &[u8], mut at: At) -> Option<At> {
     while let Some(chunk) = bytes.get(at..)?.first_chunk::<8>() {
         let found = specials(u64::from_le_bytes(*chunk));
         if found != 0 {
@@ -63,7 +63,7 @@ const HIGH: u64 = ONES * 0x80;
 /// The value of a whole number of at most seven digits without sign, and the place behind it. `None` for any
 /// other number, for a whole number with fraction or exponent, and where a slice ends within eight bytes.
 #[inline]
-pub fn short_integer(bytes: &[u8], at: At) -> Option<(i64, At)> {
+pub(crate) fn short_integer(bytes: &[u8], at: At) -> Option<(i64, At)> {
     let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
     let values = word ^ (ONES * u64::from(b'0'));
     // The high bit of every byte from the first that is no digit on: up to it no sum is carried over.
@@ -87,7 +87,7 @@ pub fn short_integer(bytes: &[u8], at: At) -> Option<(i64, At)> {
 }
 
 /// The end of the number at `at` by JSON's grammar, and whether it has neither fraction nor exponent.
-pub fn scan_number(bytes: &[u8], mut at: At) -> Option<(At, bool)> {
+pub(crate) fn scan_number(bytes: &[u8], mut at: At) -> Option<(At, bool)> {
     if bytes.get(at) == Some(&b'-') {
         at += 1;
     }
@@ -120,7 +120,7 @@ pub fn scan_number(bytes: &[u8], mut at: At) -> Option<(At, bool)> {
 }
 
 /// A whole number of at most 18 characters, which cannot overflow.
-pub fn small_integer(text: &[u8]) -> i64 {
+pub(crate) fn small_integer(text: &[u8]) -> i64 {
     let (sign, digits) = match text {
         [b'-', digits @ ..] => (-1, digits),
         digits => (1, digits),
@@ -134,7 +134,7 @@ const MAX_DEPTH: usize = 32;
 /// The end of the value at `at`, or behind white space there, checked by JSON's grammar as far as the full parser
 /// would.
 #[inline(always)]
-pub fn skip_value(bytes: &[u8], at: At) -> Option<At> {
+pub(crate) fn skip_value(bytes: &[u8], at: At) -> Option<At> {
     match bytes.get(at)? {
         b'"' => skip_string(bytes, at + 1),
         b'0'..=b'9' => match short_integer(bytes, at) {
@@ -179,7 +179,7 @@ fn skip_any(bytes: &[u8], at: At, depth: usize) -> Option<At> {
 /// The place behind the closing quote of the string whose text starts at `at`. Escapes are stepped over: whether
 /// two `\u` make a valid pair is asked only of strings that are needed.
 #[inline]
-pub fn skip_string(bytes: &[u8], mut at: At) -> Option<At> {
+pub(crate) fn skip_string(bytes: &[u8], mut at: At) -> Option<At> {
     loop {
         at = find_special(bytes, at)?;
         if bytes[at] == b'"' {

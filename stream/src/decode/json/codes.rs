@@ -26,7 +26,7 @@ const SLOTS: usize = 1_024;
 
 /// The distinct values of a field, and the codes of a batch.
 #[derive(Debug)]
-pub struct Codes {
+pub(crate) struct Codes {
     codes: Vec<u8>,
     /// Codes of values by hash; [`NULL`] where there is none.
     slots: Box<[u8; SLOTS]>,
@@ -82,31 +82,31 @@ fn low_half(word: u128) -> u64 {
 
 impl Codes {
     /// No value known yet; `exprs` are what will be asked of each.
-    pub fn new(exprs: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+    pub(crate) fn new(exprs: Vec<Arc<dyn PhysicalExpr>>) -> Self {
         let known = vec![vec![None; usize::from(NULL) + 1]; exprs.len()];
         let slots = Box::new([NULL; SLOTS]);
         Codes { codes: Vec::new(), slots, keys: Vec::new(), texts: Vec::new(), known, exprs }
     }
 
     /// Starts a batch of at most so many rows.
-    pub fn start(&mut self, rows: usize) {
+    pub(crate) fn start(&mut self, rows: usize) {
         self.codes.clear();
         self.codes.reserve(rows);
     }
 
     /// Forgets all but the first `rows` rows.
-    pub fn truncate(&mut self, rows: usize) {
+    pub(crate) fn truncate(&mut self, rows: usize) {
         self.codes.truncate(rows);
     }
 
     /// Appends NULL.
-    pub fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         self.codes.push(NULL);
     }
 
     /// Appends the first `length` of `bytes`; `false` if that would be one distinct value too many.
     #[inline]
-    pub fn push(&mut self, bytes: &[u8], length: usize) -> bool {
+    pub(crate) fn push(&mut self, bytes: &[u8], length: usize) -> bool {
         let length = length.min(bytes.len());
         let key = Key::of(bytes, length);
         let mut slot = key.slot();
@@ -137,7 +137,7 @@ impl Codes {
     }
 
     /// Appends the texts of the rows so far to `text`.
-    pub fn spell_out(&self, text: &mut Text) {
+    pub(crate) fn spell_out(&self, text: &mut Text) {
         for code in &self.codes {
             let value = self.texts.get(usize::from(*code)).map_or(&[][..], |value| value);
             text.push(value, value.len());
@@ -145,7 +145,7 @@ impl Codes {
     }
 
     /// A column for each expression; `input` is the schema of what they are asked about.
-    pub fn finish(&mut self, input: &SchemaRef) -> Result<Vec<BooleanArray>, StreamError> {
+    pub(crate) fn finish(&mut self, input: &SchemaRef) -> Result<Vec<BooleanArray>, StreamError> {
         let mut used = [false; 256];
         for code in &self.codes {
             used[usize::from(*code)] = true;
@@ -185,7 +185,7 @@ fn ask(
 }
 
 /// What `expr` says of a whole column.
-pub fn evaluate(
+pub(crate) fn evaluate(
     expr: &Arc<dyn PhysicalExpr>,
     input: &SchemaRef,
     column: ArrayRef,

@@ -28,11 +28,11 @@ use crate::error::StreamError;
 
 /// One field while a batch is decoded.
 #[derive(Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// What it wants of a JSON value.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Of the last time that it read.
-    pub last_day: LastDay,
+    pub(crate) last_day: LastDay,
     is_wanted: bool,
     /// The field alone, which derived expressions are over.
     schema: SchemaRef,
@@ -55,7 +55,12 @@ enum Values {
 impl Column {
     /// An empty column of `field`, whose shape is `shape`. `is_wanted` says whether it becomes a column itself;
     /// `derived` are BOOLEAN expressions over it.
-    pub fn new(field: &Field, shape: &Shape, is_wanted: bool, derived: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+    pub(crate) fn new(
+        field: &Field,
+        shape: &Shape,
+        is_wanted: bool,
+        derived: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Self {
         let kind = shape.kind();
         let values = if kind == Kind::Nested {
             // What is inside is checked as well, and just as little kept.
@@ -70,7 +75,7 @@ impl Column {
     }
 
     /// Starts a batch of at most so many rows.
-    pub fn start(&mut self, rows: usize) {
+    pub(crate) fn start(&mut self, rows: usize) {
         self.nulls.clear();
         self.rows = 0;
         match &mut self.values {
@@ -82,7 +87,7 @@ impl Column {
 
     /// Makes way for the value of row `row`, which must be pushed next; whether it is the row's first.
     #[inline]
-    pub fn open(&mut self, row: usize) -> bool {
+    pub(crate) fn open(&mut self, row: usize) -> bool {
         let is_first = self.rows == row;
         if !is_first {
             self.truncate(row);
@@ -92,13 +97,13 @@ impl Column {
     }
 
     /// Whether row `row` has no value yet.
-    pub fn lacks(&self, row: usize) -> bool {
+    pub(crate) fn lacks(&self, row: usize) -> bool {
         self.rows == row
     }
 
     /// Forgets all but the first `rows` rows.
     #[cold]
-    pub fn truncate(&mut self, rows: usize) {
+    pub(crate) fn truncate(&mut self, rows: usize) {
         if self.rows <= rows {
             return;
         }
@@ -114,7 +119,7 @@ impl Column {
     }
 
     /// NULL for the open row.
-    pub fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         match &mut self.values {
             Values::Plain(values) => values.push_null(),
             Values::Nested(nested) => nested.push_null(self.rows - 1),
@@ -125,7 +130,7 @@ impl Column {
 
     /// An integer, a time or a date for the open row.
     #[inline]
-    pub fn push_int(&mut self, value: i64) {
+    pub(crate) fn push_int(&mut self, value: i64) {
         if let Values::Plain(Scalars::Int(values)) = &mut self.values {
             values.push(value);
         }
@@ -133,7 +138,7 @@ impl Column {
 
     /// The first `length` of `bytes`, UTF-8, as a text for the open row.
     #[inline]
-    pub fn push_text(&mut self, bytes: &[u8], length: usize) {
+    pub(crate) fn push_text(&mut self, bytes: &[u8], length: usize) {
         if let Values::Plain(Scalars::Text(texts)) = &mut self.values {
             texts.push(bytes, length);
         }
@@ -141,7 +146,7 @@ impl Column {
 
     /// A value of the column's kind for the open row, text as a range of `text`. A value of another kind is
     /// NULL, but the parsers make none.
-    pub fn push(&mut self, cell: Cell, text: &str) {
+    pub(crate) fn push(&mut self, cell: Cell, text: &str) {
         match (&mut self.values, cell) {
             (Values::Plain(Scalars::Text(texts)), Cell::Text(start, end)) => {
                 let text = text.get(start..end).unwrap_or_default();
@@ -159,7 +164,7 @@ impl Column {
     }
 
     /// A parsed value for the open row, text as ranges of `text`.
-    pub fn push_parsed(&mut self, parsed: &Parsed, text: &str) {
+    pub(crate) fn push_parsed(&mut self, parsed: &Parsed, text: &str) {
         match (&mut self.values, parsed) {
             (_, Parsed::Cell(cell)) => self.push(*cell, text),
             (Values::Nested(nested), parsed) => nested.push(self.rows - 1, parsed, text),
@@ -168,7 +173,7 @@ impl Column {
     }
 
     /// The columns inside, and the open row.
-    pub fn nested(&mut self) -> Option<(&mut Nested, usize)> {
+    pub(crate) fn nested(&mut self) -> Option<(&mut Nested, usize)> {
         match &mut self.values {
             Values::Nested(nested) => Some((nested, self.rows.checked_sub(1)?)),
             _ => None,
@@ -176,12 +181,12 @@ impl Column {
     }
 
     /// Rows that have a value, or are about to get one.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
     /// The text of a row, where the column is of text and it is kept.
-    pub fn text(&self, row: usize) -> Option<&[u8]> {
+    pub(crate) fn text(&self, row: usize) -> Option<&[u8]> {
         match &self.values {
             Values::Plain(values) => values.text(row),
             _ => None,
@@ -189,7 +194,7 @@ impl Column {
     }
 
     /// The column so far, and what is derived of it.
-    pub fn finish(&mut self) -> Result<Finished, StreamError> {
+    pub(crate) fn finish(&mut self) -> Result<Finished, StreamError> {
         let nulls = self.null_buffer();
         match &mut self.values {
             Values::Plain(values) => values.finish(&self.schema, nulls, &self.derived),
@@ -217,7 +222,7 @@ impl Column {
 /// The values inside of a column's.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each nested column, and it is boxed there")]
-pub enum Nested {
+pub(crate) enum Nested {
     /// Objects of known members: a column each.
     Row(Vec<(Box<[u8]>, Column)>),
     /// Arrays.
@@ -228,7 +233,7 @@ pub enum Nested {
 
 impl Nested {
     /// Empty columns for what is inside of `data_type`, whose shape is `shape`; `None` for a plain one.
-    pub fn new(data_type: &DataType, shape: &Shape, is_wanted: bool) -> Option<Self> {
+    pub(crate) fn new(data_type: &DataType, shape: &Shape, is_wanted: bool) -> Option<Self> {
         let column = |field: &Field, shape: &Shape| Column::new(field, shape, is_wanted, Vec::new());
         Some(match (data_type, shape) {
             (DataType::Struct(fields), Shape::Row(members)) => Nested::Row(
@@ -249,7 +254,7 @@ impl Nested {
     }
 
     /// Starts a batch of at most so many rows.
-    pub fn start(&mut self, rows: usize) {
+    pub(crate) fn start(&mut self, rows: usize) {
         match self {
             Nested::Row(members) => members.iter_mut().for_each(|(_, member)| member.start(rows)),
             Nested::List(ends, items) => {
@@ -265,7 +270,7 @@ impl Nested {
     }
 
     /// Forgets all but the first `rows` rows, and what a row had that never came to its end.
-    pub fn truncate(&mut self, rows: usize) {
+    pub(crate) fn truncate(&mut self, rows: usize) {
         match self {
             Nested::Row(members) => members.iter_mut().for_each(|(_, member)| member.truncate(rows)),
             Nested::List(ends, items) => {
@@ -281,7 +286,7 @@ impl Nested {
     }
 
     /// NULL for row `row`.
-    pub fn push_null(&mut self, row: usize) {
+    pub(crate) fn push_null(&mut self, row: usize) {
         match self {
             Nested::Row(members) => fill_up(members, row),
             Nested::List(ends, _) | Nested::Map(ends, ..) => ends.push(ends.last()),
@@ -289,7 +294,7 @@ impl Nested {
     }
 
     /// A parsed value for row `row`, text as ranges of `text`.
-    pub fn push(&mut self, row: usize, parsed: &Parsed, text: &str) {
+    pub(crate) fn push(&mut self, row: usize, parsed: &Parsed, text: &str) {
         match (&mut *self, parsed) {
             (Nested::Row(members), Parsed::Row(values)) => {
                 for ((_, member), value) in members.iter_mut().zip(values) {
@@ -319,7 +324,7 @@ impl Nested {
     }
 
     /// The column so far.
-    pub fn finish(
+    pub(crate) fn finish(
         &mut self,
         data_type: &DataType,
         nulls: Option<NullBuffer>,

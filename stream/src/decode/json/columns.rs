@@ -12,7 +12,7 @@ use crate::{
 
 /// All fields of a plan, in its order of fields.
 #[derive(Debug)]
-pub struct Columns {
+pub(crate) struct Columns {
     columns: Vec<Column>,
     /// Rows that are whole.
     rows: usize,
@@ -22,7 +22,7 @@ pub struct Columns {
 
 impl Columns {
     /// Empty columns; `shapes` are those of the fields.
-    pub fn new(plan: &DecodePlan, shapes: &[(String, Shape)]) -> Self {
+    pub(crate) fn new(plan: &DecodePlan, shapes: &[(String, Shape)]) -> Self {
         let mut columns = Vec::with_capacity(shapes.len());
         for (index, (field, (_, shape))) in plan.fields.fields().iter().zip(shapes).enumerate() {
             let derived = plan.derived.iter().filter(|derived| derived.column == index);
@@ -33,7 +33,7 @@ impl Columns {
     }
 
     /// Starts a batch of at most so many rows.
-    pub fn start(&mut self, rows: usize) {
+    pub(crate) fn start(&mut self, rows: usize) {
         self.columns.iter_mut().for_each(|column| column.start(rows));
         (self.rows, self.filled) = (0, 0);
     }
@@ -41,7 +41,7 @@ impl Columns {
     /// The column of a field, open for its value of the row under way. Where a key comes twice, the last value
     /// counts.
     #[inline]
-    pub fn open(&mut self, field: usize) -> Option<&mut Column> {
+    pub(crate) fn open(&mut self, field: usize) -> Option<&mut Column> {
         let column = self.columns.get_mut(field)?;
         self.filled += usize::from(column.open(self.rows));
         Some(column)
@@ -49,7 +49,7 @@ impl Columns {
 
     /// Ends the row; fields that it lacks are NULL.
     #[inline]
-    pub fn end_row(&mut self) {
+    pub(crate) fn end_row(&mut self) {
         if self.filled < self.columns.len() {
             self.fill_up();
         }
@@ -66,13 +66,13 @@ impl Columns {
 
     /// Takes the row under way back.
     #[cold]
-    pub fn undo_row(&mut self) {
+    pub(crate) fn undo_row(&mut self) {
         self.columns.iter_mut().for_each(|column| column.truncate(self.rows));
         self.filled = 0;
     }
 
     /// A whole row at once, text as ranges of `text`.
-    pub fn push_row(&mut self, values: &[Parsed], text: &str) {
+    pub(crate) fn push_row(&mut self, values: &[Parsed], text: &str) {
         for (field, value) in values.iter().enumerate() {
             if let Some(column) = self.open(field) {
                 column.push_parsed(value, text);
@@ -82,7 +82,7 @@ impl Columns {
     }
 
     /// The columns that `plan` wants, in its order.
-    pub fn finish(&mut self, plan: &DecodePlan) -> Result<Vec<ArrayRef>, StreamError> {
+    pub(crate) fn finish(&mut self, plan: &DecodePlan) -> Result<Vec<ArrayRef>, StreamError> {
         let (mut arrays, mut derived) = (Vec::new(), Vec::new());
         for column in &mut self.columns {
             let finished = column.finish()?;

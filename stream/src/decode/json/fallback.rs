@@ -12,7 +12,7 @@ use super::{
 
 /// A value, and what is inside of it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Parsed {
+pub(crate) enum Parsed {
     /// A plain one, or NULL.
     Cell(Cell),
     /// An object's members, in the order of the type.
@@ -25,7 +25,7 @@ pub enum Parsed {
 
 /// Parses what the [`Scanner`](super::scan::Scanner) leaves alone.
 #[derive(Debug)]
-pub struct Fallback {
+pub(crate) struct Fallback {
     fields: Arc<[(String, Shape)]>,
     values: Vec<Parsed>,
     text: String,
@@ -33,12 +33,12 @@ pub struct Fallback {
 
 impl Fallback {
     /// A parser for these fields.
-    pub fn new(fields: Arc<[(String, Shape)]>) -> Self {
+    pub(crate) fn new(fields: Arc<[(String, Shape)]>) -> Self {
         Fallback { fields, values: Vec::new(), text: String::new() }
     }
 
     /// The fields' values, and the text that their ranges are of; or the reason why there are none.
-    pub fn parse(&mut self, record: &str) -> Result<(&[Parsed], &str), String> {
+    pub(crate) fn parse(&mut self, record: &str) -> Result<(&[Parsed], &str), String> {
         self.values.clear();
         self.text.clear();
         let object: BTreeMap<Cow<'_, str>, &RawValue> =

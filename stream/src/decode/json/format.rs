@@ -15,7 +15,7 @@ use crate::{
 /// | `json.ignore-parse-errors` | either way a record that cannot be read is set aside and ends nothing |
 /// | `json.fail-on-missing-field` | `false`: a field that is missing is NULL |
 #[derive(Debug)]
-pub struct JsonFormat;
+pub(crate) struct JsonFormat;
 
 impl Format for JsonFormat {
     fn decoder(&self, table: &TableDef, plan: DecodePlan) -> Result<Box<dyn Decoder>, StreamError> {

@@ -24,16 +24,16 @@ const MOST_STEPS: usize = 256;
 const FOLLOWERS: usize = 4;
 
 /// A step, by its index: one byte, so that every number is an index of `MOST_STEPS` steps.
-pub type StepId = u8;
+pub(crate) type StepId = u8;
 
 /// The step before a record's first.
-pub const START: StepId = 0;
+pub(crate) const START: StepId = 0;
 /// The step after one that is not remembered.
 const LOST: StepId = 1;
 
 /// What is to be done behind a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// The value is not needed.
     Skip,
     /// The value is of the field of this index.
@@ -63,7 +63,7 @@ struct Step {
 
 /// The memory.
 #[derive(Debug)]
-pub struct Order {
+pub(crate) struct Order {
     fields: Arc<[(String, Shape)]>,
     steps: Box<[Step; MOST_STEPS]>,
     /// Steps that are known, with the first two, which stand for no bytes.
@@ -72,7 +72,7 @@ pub struct Order {
 
 impl Order {
     /// An empty memory for records of these fields.
-    pub fn new(fields: Arc<[(String, Shape)]>) -> Self {
+    pub(crate) fn new(fields: Arc<[(String, Shape)]>) -> Self {
         // Masked bytes are never this word, so it matches nothing.
         let none = Text { first: 1, first_mask: 0, more: 0, more_mask: 0, length: 0 };
         let step = Step { text: none, action: Action::End, followers: [START; FOLLOWERS] };
@@ -80,7 +80,7 @@ impl Order {
     }
 
     /// Makes room where none is left.
-    pub fn start_batch(&mut self) {
+    pub(crate) fn start_batch(&mut self) {
         if self.known == MOST_STEPS {
             *self = Order::new(Arc::clone(&self.fields));
         }
@@ -89,7 +89,7 @@ impl Order {
     /// The step at `at` of a record of `length` bytes, what is to be done behind it, and the place behind it;
     /// `None` if there is no member of an object, or one whose key has escapes.
     #[inline(always)]
-    pub fn follow(
+    pub(crate) fn follow(
         &mut self,
         from: StepId,
         bytes: &[u8],

@@ -25,7 +25,7 @@ use crate::error::StreamError;
 
 /// The values of a column.
 #[derive(Debug)]
-pub enum Scalars {
+pub(crate) enum Scalars {
     /// Integers of every width, times and dates.
     Int(Vec<i64>),
     /// Of either width.
@@ -40,7 +40,7 @@ pub enum Scalars {
 
 /// Texts, as far as anyone asks for them.
 #[derive(Debug)]
-pub struct Texts {
+pub(crate) struct Texts {
     /// Where the plan wants the text itself, or has to ask about every row.
     plain: Option<Text>,
     /// Where something is derived of it and it has few distinct values.
@@ -49,16 +49,16 @@ pub struct Texts {
 
 /// A column's part of a batch.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The values; `None` where nobody wanted them.
-    pub array: Option<ArrayRef>,
+    pub(crate) array: Option<ArrayRef>,
     /// What is derived of them, in the order of the expressions.
-    pub derived: Vec<BooleanArray>,
+    pub(crate) derived: Vec<BooleanArray>,
 }
 
 impl Scalars {
     /// No values of a kind yet; `None` where nobody wants them. `derived` are expressions over them, if they are texts.
-    pub fn new(kind: Kind, is_wanted: bool, derived: &[Arc<dyn PhysicalExpr>]) -> Option<Self> {
+    pub(crate) fn new(kind: Kind, is_wanted: bool, derived: &[Arc<dyn PhysicalExpr>]) -> Option<Self> {
         Some(match kind {
             Kind::Text | Kind::Json | Kind::Bytes => Scalars::Text(Texts {
                 plain: is_wanted.then(Text::default),
@@ -76,7 +76,7 @@ impl Scalars {
     }
 
     /// Starts a batch of at most so many rows.
-    pub fn start(&mut self, rows: usize) {
+    pub(crate) fn start(&mut self, rows: usize) {
         match self {
             Scalars::Int(values) => *values = Vec::with_capacity(rows),
             Scalars::Float(values) => *values = Vec::with_capacity(rows),
@@ -90,7 +90,7 @@ impl Scalars {
     }
 
     /// Forgets all but the first `rows` rows.
-    pub fn truncate(&mut self, rows: usize) {
+    pub(crate) fn truncate(&mut self, rows: usize) {
         match self {
             Scalars::Int(values) => values.truncate(rows),
             Scalars::Float(values) => values.truncate(rows),
@@ -105,7 +105,7 @@ impl Scalars {
 
     /// Room for a NULL.
     #[inline]
-    pub fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         match self {
             Scalars::Int(values) => values.push(0),
             Scalars::Float(values) => values.push(0.0),
@@ -120,7 +120,7 @@ impl Scalars {
 
     /// A value; whether it is of their kind. Texts are [pushed](Texts::push) as such.
     #[inline]
-    pub fn push(&mut self, cell: Cell) -> bool {
+    pub(crate) fn push(&mut self, cell: Cell) -> bool {
         match (self, cell) {
             (Scalars::Int(values), Cell::Int(value)) => values.push(value),
             (Scalars::Float(values), Cell::Float(value)) => values.push(value),
@@ -132,7 +132,7 @@ impl Scalars {
     }
 
     /// The text of a row, where they are texts and it is kept.
-    pub fn text(&self, row: usize) -> Option<&[u8]> {
+    pub(crate) fn text(&self, row: usize) -> Option<&[u8]> {
         match self {
             Scalars::Text(Texts { plain: Some(plain), .. }) => plain.get(row),
             _ => None,
@@ -140,7 +140,7 @@ impl Scalars {
     }
 
     /// The column so far, of the only field of `schema`, and what the `derived` are of it.
-    pub fn finish(
+    pub(crate) fn finish(
         &mut self,
         schema: &SchemaRef,
         nulls: Option<NullBuffer>,
@@ -176,7 +176,7 @@ impl Scalars {
 impl Texts {
     /// The first `length` of `bytes`, UTF-8 unless the column is of bytes.
     #[inline]
-    pub fn push(&mut self, bytes: &[u8], length: usize) {
+    pub(crate) fn push(&mut self, bytes: &[u8], length: usize) {
         if let Some(codes) = &mut self.codes
             && !codes.push(bytes, length)
         {

@@ -22,24 +22,24 @@ use super::{
 
 /// The fast path.
 #[derive(Debug)]
-pub struct Scanner {
+pub(crate) struct Scanner {
     order: Order,
 }
 
 impl Scanner {
     /// A scanner for these fields.
-    pub fn new(fields: Arc<[(String, Shape)]>) -> Self {
+    pub(crate) fn new(fields: Arc<[(String, Shape)]>) -> Self {
         Scanner { order: Order::new(fields) }
     }
 
     /// Starts a batch.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.order.start_batch();
     }
 
     /// Reads the record that is the first `length` of `bytes`, and valid UTF-8, as a row of `columns`. `None` to
     /// take the row back and ask the fallback.
-    pub fn scan(&mut self, bytes: &[u8], length: usize, columns: &mut Columns) -> Option<()> {
+    pub(crate) fn scan(&mut self, bytes: &[u8], length: usize, columns: &mut Columns) -> Option<()> {
         let (mut step, mut at) = (START, 0);
         loop {
             let (next, action, value) = self.order.follow(step, bytes, at, length)?;

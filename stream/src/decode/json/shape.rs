@@ -9,7 +9,7 @@ use crate::table::JSON_METADATA;
 
 /// The shape of a field's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// One value.
     Plain(Kind),
     /// An object of known members.
@@ -22,7 +22,7 @@ pub enum Shape {
 
 impl Shape {
     /// The shape of a column, if JSON has one.
-    pub fn of(field: &Field) -> Option<Self> {
+    pub(crate) fn of(field: &Field) -> Option<Self> {
         Some(match field.data_type() {
             DataType::Utf8 if field.metadata().contains_key(JSON_METADATA) => Shape::Plain(Kind::Json),
             DataType::Struct(fields) => {
@@ -44,7 +44,7 @@ impl Shape {
     }
 
     /// The kind of the value as a whole.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Shape::Plain(kind) => *kind,
             _ => Kind::Nested,
@@ -52,7 +52,7 @@ impl Shape {
     }
 
     /// In words, for errors.
-    pub fn expected(&self) -> &'static str {
+    pub(crate) fn expected(&self) -> &'static str {
         match self {
             Shape::Plain(kind) => kind.expected(),
             Shape::Row(_) | Shape::Map(_) => "an object",

@@ -12,7 +12,7 @@ const CHUNK: usize = 64;
 
 /// Text of some rows.
 #[derive(Debug, Default)]
-pub struct Text {
+pub(crate) struct Text {
     /// As long as it has ever been, and at least a chunk longer than `used`.
     bytes: Vec<u8>,
     used: usize,
@@ -22,7 +22,7 @@ pub struct Text {
 
 impl Text {
     /// Starts a batch of at most so many rows.
-    pub fn start(&mut self, rows: usize) {
+    pub(crate) fn start(&mut self, rows: usize) {
         self.used = 0;
         self.ends = Vec::with_capacity(rows + 1);
         self.ends.push(0);
@@ -30,7 +30,7 @@ impl Text {
 
     /// Appends the first `length` of `bytes`, or all if there are fewer. More bytes behind them make it faster.
     #[inline]
-    pub fn push(&mut self, bytes: &[u8], length: usize) {
+    pub(crate) fn push(&mut self, bytes: &[u8], length: usize) {
         let length = length.min(bytes.len());
         let end = self.used + length;
         if end + CHUNK > self.bytes.len() {
@@ -52,25 +52,25 @@ impl Text {
     }
 
     /// Forgets all but the first `rows` rows.
-    pub fn truncate(&mut self, rows: usize) {
+    pub(crate) fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows + 1);
         self.used = self.ends.last().map_or(0, |end| usize::try_from(*end).unwrap_or(0));
     }
 
     /// The text of a row.
-    pub fn get(&self, row: usize) -> Option<&[u8]> {
+    pub(crate) fn get(&self, row: usize) -> Option<&[u8]> {
         let place = |row: usize| self.ends.get(row).and_then(|end| usize::try_from(*end).ok());
         self.bytes.get(place(row)?..place(row + 1)?)
     }
 
     /// The column; nothing is left here.
-    pub fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<StringArray, StreamError> {
+    pub(crate) fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<StringArray, StreamError> {
         let (ends, bytes) = self.take();
         Ok(StringArray::try_new(ends, bytes, nulls)?)
     }
 
     /// The column where it is of bytes; nothing is left here.
-    pub fn finish_bytes(&mut self, nulls: Option<NullBuffer>) -> Result<BinaryArray, StreamError> {
+    pub(crate) fn finish_bytes(&mut self, nulls: Option<NullBuffer>) -> Result<BinaryArray, StreamError> {
         let (ends, bytes) = self.take();
         Ok(BinaryArray::try_new(ends, bytes, nulls)?)
     }

@@ -14,7 +14,7 @@ const USUAL: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
 
 /// The day of the last time in the usual form: times come in order, nearly all have the day of the one before.
 #[derive(Clone, Copy, Debug)]
-pub struct LastDay {
+pub(crate) struct LastDay {
     /// `YYYY-MM-` and `DD`.
     text: (u64, u64),
     days: i64,
@@ -29,12 +29,12 @@ impl Default for LastDay {
 
 impl LastDay {
     /// Bytes of the usual form.
-    pub const LENGTH: usize = USUAL.len();
+    pub(crate) const LENGTH: usize = USUAL.len();
 
     /// The time that `bytes` begin with, if it is written `YYYY-MM-DDTHH:MM:SS.mmmZ`, in microseconds since the
     /// Unix epoch.
     #[inline]
-    pub fn timestamp(&mut self, bytes: &[u8]) -> Option<i64> {
+    pub(crate) fn timestamp(&mut self, bytes: &[u8]) -> Option<i64> {
         const SIX: u64 = 0x0606_0606_0606_0606;
         let [first, second, third] = words(bytes.first_chunk()?);
         let [_, second_zeros, third_zeros] = words(USUAL);
@@ -118,7 +118,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// `YYYY-MM-DD` as days since the Unix epoch.
-pub fn date(text: &[u8]) -> Option<i64> {
+pub(crate) fn date(text: &[u8]) -> Option<i64> {
     match text {
         [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] => {
             days(digits(&[*y1, *y2, *y3, *y4])?, digits(&[*m1, *m2])?, digits(&[*d1, *d2])?)
@@ -128,7 +128,7 @@ pub fn date(text: &[u8]) -> Option<i64> {
 }
 
 /// `HH:MM:SS[.fraction]`, up to nine digits, as nanoseconds since midnight.
-pub fn time_of_day(text: &[u8]) -> Option<i64> {
+pub(crate) fn time_of_day(text: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2, fraction @ ..] = text else { return None };
     let (hour, minute, second) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?, digits(&[*s1, *s2])?);
     if hour > 23 || minute > 59 || second > 59 {

@@ -11,7 +11,7 @@ const STRETCH: usize = 8 << 10;
 
 /// What is known of a batch's bytes.
 #[derive(Clone, Debug, Default)]
-pub struct Utf8Check {
+pub(crate) struct Utf8Check {
     /// The stretch looked at last.
     stretch: Range<usize>,
     is_ascii: bool,
@@ -20,7 +20,7 @@ pub struct Utf8Check {
 impl Utf8Check {
     /// An error unless the record at `span` of `bytes` is UTF-8. All calls must be about the same bytes.
     #[inline]
-    pub fn check(&mut self, bytes: &[u8], span: &Range<usize>) -> Result<(), Utf8Error> {
+    pub(crate) fn check(&mut self, bytes: &[u8], span: &Range<usize>) -> Result<(), Utf8Error> {
         if span.start < self.stretch.start || span.end > self.stretch.end {
             self.look(bytes, span);
         }

@@ -4,7 +4,8 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-pub use super::time::{date, time_of_day, timestamp};
+pub use super::time::timestamp;
+pub(crate) use super::time::{date, time_of_day};
 
 /// What a column wants of a JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Kind {
     Date,
     /// Nanoseconds since midnight.
     Time,
-    /// Values inside of the value: a [shape](super::shape::Shape).
+    /// Values inside of the value: a shape.
     Nested,
 }
 
@@ -61,7 +62,7 @@ impl Kind {
     }
 
     /// In words, for errors.
-    pub fn expected(self) -> &'static str {
+    pub(crate) fn expected(self) -> &'static str {
         match self {
             Kind::Bool => "true or false",
             Kind::Int(8) => "a whole number from -128 to 127",
@@ -114,7 +115,7 @@ pub fn number(text: &str, kind: Kind) -> Option<Cell> {
 }
 
 /// A JSON string's text (escapes resolved) as a value of `kind`. Text columns are not asked for here.
-pub fn string(text: &str, kind: Kind) -> Option<Cell> {
+pub(crate) fn string(text: &str, kind: Kind) -> Option<Cell> {
     match kind {
         Kind::Timestamp => timestamp(text.as_bytes()).map(Cell::Int),
         Kind::Date => date(text.as_bytes()).map(Cell::Int),
@@ -164,7 +165,7 @@ fn is_held(value: f64, bits: u8) -> bool {
 }
 
 /// Whether `value` is an integer of so many bits.
-pub fn fits(value: i64, bits: u8) -> bool {
+pub(crate) fn fits(value: i64, bits: u8) -> bool {
     match bits {
         8 => i8::try_from(value).is_ok(),
         16 => i16::try_from(value).is_ok(),

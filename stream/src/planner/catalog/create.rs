@@ -30,7 +30,7 @@ const DEFAULT_DELAY_US: i64 = 1_000_000;
 
 impl Catalog {
     /// Adds a table. The columns of `CREATE TABLE … AS query` are those of the query, `queried`.
-    pub fn create_table(
+    pub(crate) fn create_table(
         &mut self,
         statement: &CreateTable,
         queried: Option<&DFSchema>,

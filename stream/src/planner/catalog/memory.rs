@@ -66,12 +66,12 @@ impl Catalog {
     }
 
     /// Whether there is a memory table of that name.
-    pub fn is_memory(&self, name: &str) -> bool {
+    pub(crate) fn is_memory(&self, name: &str) -> bool {
         self.memory.contains_key(name)
     }
 
     /// The rows of `plan`, which has the table's columns, are in the memory table from here on.
-    pub fn insert_into_memory(
+    pub(crate) fn insert_into_memory(
         &mut self,
         name: &str,
         span: Span,
@@ -95,7 +95,7 @@ impl Catalog {
     }
 
     /// Notes which memory tables a query reads.
-    pub fn note_read(&mut self, query: &Query) -> Result<(), SqlError> {
+    pub(crate) fn note_read(&mut self, query: &Query) -> Result<(), SqlError> {
         let mut read: Vec<(String, Span)> = Vec::new();
         let _all: ControlFlow<()> = visit_relations(query, |name| {
             if let Some(ident) = name.0.last().and_then(|part| part.as_ident()) {
@@ -117,7 +117,7 @@ impl Catalog {
     }
 
     /// Fails where rows are inserted that nobody reads.
-    pub fn all_memory_is_read(&self) -> Result<(), SqlError> {
+    pub(crate) fn all_memory_is_read(&self) -> Result<(), SqlError> {
         let unread = self
             .memory
             .iter()

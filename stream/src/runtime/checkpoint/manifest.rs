@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Version of the format; raised whenever an older program could misread a newer checkpoint.
-pub const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 4;
 
 /// The first thing to read of a manifest.
 #[derive(Deserialize)]
@@ -22,77 +22,77 @@ pub(super) struct Version {
 
 /// `manifest.json`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// The version of the format.
-    pub format: u32,
+    pub(crate) format: u32,
     /// The cut.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// The sources, in no order that means anything; likewise the others.
-    pub sources: Vec<ManifestSource>,
+    pub(crate) sources: Vec<ManifestSource>,
     /// Whatever else has state.
-    pub operators: Vec<ManifestOperator>,
+    pub(crate) operators: Vec<ManifestOperator>,
     /// The script's sinks.
-    pub sinks: Vec<SinkState>,
+    pub(crate) sinks: Vec<SinkState>,
     /// Where records were set aside.
-    pub dead_letters: Option<SinkState>,
+    pub(crate) dead_letters: Option<SinkState>,
     /// The ledger at the cut.
-    pub ledger: Ledger,
+    pub(crate) ledger: Ledger,
     /// The job's write counter.
-    pub revision: u64,
+    pub(crate) revision: u64,
 }
 
 /// A source in the manifest.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct ManifestSource {
+pub(crate) struct ManifestSource {
     /// Its table.
-    pub name: String,
+    pub(crate) name: String,
     /// What its positions and keys are of.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// What had been promised of it.
-    pub promised: Watermark,
+    pub(crate) promised: Watermark,
     /// Its partitions.
-    pub partitions: Vec<ManifestPartition>,
+    pub(crate) partitions: Vec<ManifestPartition>,
 }
 
 impl ManifestSource {
     /// Whether anything was read of it.
-    pub fn was_read(&self) -> bool {
+    pub(crate) fn was_read(&self) -> bool {
         self.partitions.iter().any(|partition| partition.state.position.is_some())
     }
 }
 
 /// A partition in the manifest.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct ManifestPartition {
+pub(crate) struct ManifestPartition {
     /// How far it had come.
     #[serde(flatten)]
-    pub state: PartitionState,
+    pub(crate) state: PartitionState,
     /// The file with the keys seen.
-    pub keys: Option<String>,
+    pub(crate) keys: Option<String>,
 }
 
 /// An operator in the manifest.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct ManifestOperator {
+pub(crate) struct ManifestOperator {
     /// What its state is of.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The sinks that its rows came to, for those who read an error.
-    pub feeds: Vec<String>,
+    pub(crate) feeds: Vec<String>,
     /// Given to it.
-    pub marks_in: Marks,
+    pub(crate) marks_in: Marks,
     /// Given by it.
-    pub marks_out: Marks,
+    pub(crate) marks_out: Marks,
     /// The files with its state.
-    pub files: Vec<String>,
+    pub(crate) files: Vec<String>,
 }
 
 /// A sink in a checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SinkState {
+pub(crate) struct SinkState {
     /// Its table.
-    pub name: String,
+    pub(crate) name: String,
     /// What the token is for.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// What its commit needs.
-    pub token: Vec<u8>,
+    pub(crate) token: Vec<u8>,
 }

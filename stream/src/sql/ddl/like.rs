@@ -15,7 +15,7 @@ use crate::sql::{
 
 /// What becomes of something that both tables have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Merging {
+pub(crate) enum Merging {
     /// Taken over; an error where the new table has its own.
     Including,
     /// Not taken over.
@@ -26,21 +26,21 @@ pub enum Merging {
 
 /// The table that a new one is like.
 #[derive(Clone, Debug)]
-pub struct Like {
+pub(crate) struct Like {
     /// Its name.
-    pub table: String,
+    pub(crate) table: String,
     /// Where that stands.
-    pub span: Span,
+    pub(crate) span: Span,
     /// The primary key.
-    pub constraints: Merging,
+    pub(crate) constraints: Merging,
     /// Computed columns.
-    pub generated: Merging,
+    pub(crate) generated: Merging,
     /// Metadata columns.
-    pub metadata: Merging,
+    pub(crate) metadata: Merging,
     /// The options of `WITH`.
-    pub options: Merging,
+    pub(crate) options: Merging,
     /// The watermark.
-    pub watermarks: Merging,
+    pub(crate) watermarks: Merging,
 }
 
 /// What Flink has besides, and a table here never has.
