@@ -10,7 +10,8 @@
 //! - what Flink means by an expression, where DataFusion would read it otherwise (`dialect`);
 //! - what several statements have in common (`grammar`);
 //! - columns of an `INSERT` that have no name, or one twice (`positional`);
-//! - statement sets and `SET` ([`script`], `statement`); what no script has, statements and forms, is refused by name (`refused`).
+//! - statement sets and `SET` ([`script`], `statement`, which makes what is in `parsed`);
+//! - what no script has, statements and forms, refused by name (`refused`).
 //!
 //! Planning is not done here; see [`crate::planner`].
 
@@ -20,6 +21,7 @@ pub mod functions;
 mod grammar;
 mod group_window;
 mod json_forms;
+mod parsed;
 mod positional;
 mod refused;
 pub mod script;

@@ -3,69 +3,16 @@
 //! Understood are `CREATE TABLE`, `CREATE VIEW`, `INSERT INTO`, `EXPLAIN`, `SET 'name' = 'value'`, and Flink's statement
 //! sets (`EXECUTE STATEMENT SET BEGIN …; END;`), whose brackets are dropped since all `INSERT`s of a script
 //! run as one job anyway. Everything else is refused with a word on what would work. Here the text is cut and the
-//! tokens are prepared; each statement is read in `sql::statement`.
-
-use std::collections::BTreeMap;
+//! tokens are prepared; each statement is read in `sql::statement`, and is then as in `sql::parsed`.
 
 use datafusion::sql::sqlparser::{
-    ast::Query,
     keywords::Keyword,
-    tokenizer::{Span, Token, TokenWithSpan},
+    tokenizer::{Token, TokenWithSpan},
 };
 
-use super::{ddl::CreateTable, group_window, json_forms, refused, statement, syntax, tokens, tvf};
+pub use super::parsed::{Script, Statement};
+use super::{group_window, json_forms, refused, statement, syntax, tokens, tvf};
 use crate::error::SqlError;
-
-/// A parsed script.
-#[derive(Debug, Default)]
-pub struct Script {
-    /// The text, for error messages.
-    pub text: String,
-    /// Its statements in order.
-    pub statements: Vec<Statement>,
-    /// `SET 'name' = 'value'`, names in lower case.
-    pub settings: BTreeMap<String, (String, Span)>,
-    /// Its queries are to be explained, not run.
-    pub is_explained: bool,
-}
-
-/// A statement of a script.
-#[derive(Debug)]
-pub enum Statement {
-    /// `CREATE TABLE`.
-    Table(Box<CreateTable>),
-    /// `CREATE VIEW name [(columns)] AS query`.
-    View {
-        /// View name.
-        name: String,
-        /// Where it stands.
-        span: Span,
-        /// Nothing, where there is a view of the name.
-        if_not_exists: bool,
-        /// Names for the query's columns; empty for their own.
-        columns: Vec<(String, Span)>,
-        /// Its query.
-        query: Box<Query>,
-    },
-    /// `INSERT INTO table [(columns)] query`.
-    Insert {
-        /// The sink table.
-        table: String,
-        /// Where its name stands.
-        span: Span,
-        /// Named columns; empty for all, by position.
-        columns: Vec<(String, Span)>,
-        /// The query.
-        query: Box<Query>,
-    },
-    /// `EXPLAIN query`, without a table to insert into.
-    Explain {
-        /// Where it stands.
-        span: Span,
-        /// The query.
-        query: Box<Query>,
-    },
-}
 
 /// Parses a script whose variables are filled in already.
 pub fn parse(text: &str) -> Result<Script, SqlError> {

@@ -9,9 +9,8 @@ use datafusion::sql::sqlparser::{
 use super::{
     ddl,
     grammar::{end, failed, identifier, name_value, query},
-    positional, refused,
-    script::{Script, Statement},
-    tokens,
+    parsed::{Script, Statement},
+    positional, refused, tokens,
 };
 use crate::error::SqlError;
 
