@@ -65,8 +65,7 @@ def rows_as_places(value, kind):
 def same(ours, theirs, as_text=False):
     """Whether both are one value."""
     ours, theirs = spelled(ours), spelled(theirs)
-    words = ("true", "false", "null")
-    if as_text and (ours.lower() in words or theirs.lower() in words):
+    if as_text and "null" in (ours.lower(), theirs.lower()):
         ours, theirs = ours.lower(), theirs.lower()
     if ours == theirs:
         return True

@@ -1,4 +1,5 @@
-//! Casts of values of several parts, and of intervals, to text: calls of the function that writes them as Flink does.
+//! Casts to text of what Flink writes in another way than Arrow (values of several parts, intervals, times, numbers with a
+//! floating point, truth): calls of the function that writes them as Flink does.
 
 use arrow::datatypes::DataType;
 use datafusion::{
@@ -7,7 +8,10 @@ use datafusion::{
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
-        Expr, ExprSchemable, LogicalPlan, expr::Cast, expr_rewriter::NamePreserver, utils::merge_schema,
+        Expr, ExprSchemable, LogicalPlan,
+        expr::{Cast, TryCast},
+        expr_rewriter::NamePreserver,
+        utils::merge_schema,
     },
 };
 
@@ -41,10 +45,23 @@ pub(super) fn written(plan: LogicalPlan) -> Result<LogicalPlan> {
 fn is_written(expr: &Expr, schema: &DFSchema) -> bool {
     match expr {
         Expr::Cast(Cast { expr, field }) => {
+            let is_other = |kind: DataType| {
+                kind.is_nested()
+                    || matches!(
+                        kind,
+                        DataType::Interval(_)
+                            | DataType::Timestamp(..)
+                            | DataType::Float32
+                            | DataType::Float64
+                            | DataType::Boolean
+                    )
+            };
             matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View)
-                && expr
-                    .get_type(schema)
-                    .is_ok_and(|kind| kind.is_nested() || matches!(kind, DataType::Interval(_)))
+                && expr.get_type(schema).is_ok_and(is_other)
+        }
+        // A row is written in any case, so that both casts are one.
+        Expr::TryCast(TryCast { expr, field }) => {
+            is_written(&Expr::Cast(Cast { expr: expr.clone(), field: field.clone() }), schema)
         }
         _ => false,
     }
@@ -55,6 +72,7 @@ fn replace(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         return Transformed::no(expr);
     }
     match expr {
+        Expr::TryCast(cast) => Transformed::yes(to_text().call(vec![*cast.expr])),
         Expr::Cast(cast) => Transformed::yes(to_text().call(vec![*cast.expr])),
         other => Transformed::no(other),
     }

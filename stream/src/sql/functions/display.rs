@@ -1,4 +1,4 @@
-//! Arrays, maps, rows and intervals as text: what a cast of one to `STRING` is.
+//! Values as text: what a cast to `STRING` is, where Flink writes another one than Arrow.
 //!
 //! As Flink writes them: `[1, NULL]`, `{a=1, b=2}`, `(abc, TRUE)`; but times without the zeros at the end of their
 //! seconds, since a value does not know its type's digits.
@@ -6,7 +6,7 @@
 use arrow::{
     array::{Array, AsArray},
     compute::cast,
-    datatypes::{DataType, IntervalMonthDayNanoType, IntervalUnit},
+    datatypes::{DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::{
@@ -16,7 +16,7 @@ use datafusion::{
 
 use super::row::{Eval, Kind::Any, Row, RowFunction};
 
-/// The function that a cast of a value of several parts becomes.
+/// The function that such a cast becomes.
 pub(crate) fn to_text() -> ScalarUDF {
     ScalarUDF::from(RowFunction::new("__to_text", &[Any], Eval::Text(text)))
 }
@@ -69,6 +69,12 @@ fn write(array: &dyn Array, at: usize, out: &mut String) -> Result<()> {
         }
         DataType::Boolean => out.push_str(if array.as_boolean().value(at) { "TRUE" } else { "FALSE" }),
         DataType::Interval(_) => out.push_str(&interval(array, at)?),
+        DataType::Float32 => {
+            out.push_str(&java(&format!("{:E}", array.as_primitive::<Float32Type>().value(at))))
+        }
+        DataType::Float64 => {
+            out.push_str(&java(&format!("{:E}", array.as_primitive::<Float64Type>().value(at))))
+        }
         DataType::Timestamp(..) => {
             let options = FormatOptions::default()
                 .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
@@ -79,6 +85,28 @@ fn write(array: &dyn Array, at: usize, out: &mut String) -> Result<()> {
             .push_str(&ArrayFormatter::try_new(array, &FormatOptions::default())?.value(at).try_to_string()?),
     }
     Ok(())
+}
+
+/// A floating-point number as Java's `Double.toString` has it, from `1.25E1`: plain from a thousandth to ten millions, else
+/// with an exponent, and never without a digit behind the point.
+fn java(scientific: &str) -> String {
+    let (sign, unsigned) = scientific.strip_prefix('-').map_or(("", scientific), |rest| ("-", rest));
+    let (digits, exponent) = match unsigned.split_once('E') {
+        Some((digits, exponent)) => (digits.replace('.', ""), exponent.parse::<i32>().unwrap_or_default()),
+        None if unsigned == "inf" => return format!("{sign}Infinity"),
+        None => return "NaN".to_owned(),
+    };
+    let point = usize::try_from(exponent + 1).unwrap_or_default();
+    let behind = |rest: &str| if rest.is_empty() { "0".to_owned() } else { rest.to_owned() };
+    match exponent {
+        0..=6 if digits.len() > point => format!("{sign}{}.{}", &digits[..point], &digits[point..]),
+        0..=6 => format!("{sign}{digits:0<point$}.0"),
+        -3..=-1 => {
+            let zeros = usize::try_from(-exponent - 1).unwrap_or_default();
+            format!("{sign}0.{}{digits}", "0".repeat(zeros))
+        }
+        _ => format!("{sign}{}.{}E{exponent}", &digits[..1], behind(&digits[1..])),
+    }
 }
 
 /// `+1-02` for years and months, `+1 02:03:04.005` for the others. Nothing at all could be either, and is refused.
